@@ -1,0 +1,44 @@
+# Every target works as the only command on a fresh clone: the environment is made on demand.
+V := .venv
+BIN := $(V)/bin
+PYTHON ?= python3
+.DEFAULT_GOAL := help
+.PHONY: help run test check format bench lock clean
+
+help: ## Show the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(V)
+
+$(V)/.ready: pyproject.toml requirements/uv.txt requirements/dev.txt | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	$(BIN)/uv pip sync -q --compile-bytecode --only-binary pysqlite3 --python $(BIN)/python --require-hashes requirements/dev.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: $(V)/.ready ## Start a demo: the server, an example API and three API clients
+	@$(BIN)/hourpass demo
+
+check: $(V)/.ready ## Lint, format check, types, dependency rule
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+
+test: check ## Everything that CI runs
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+format: $(V)/.ready ## Rewrite the sources as ruff wants them
+	$(BIN)/ruff check -q --fix . || true
+	$(BIN)/ruff format -q .
+
+bench: $(V)/.ready ## Measure; writes bench/results.md
+	$(BIN)/python -m bench
+
+lock: $(V)/.ready ## Pin all dependencies anew, with hashes
+	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header - -o requirements/uv.txt
+	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra server --group dev pyproject.toml -o requirements/dev.txt
+
+clean: ## Remove what the targets above made
+	rm -rf $(V) .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,150 @@
+"""Refusals, in the words of the standards.
+
+    OAuthError
+    ├── InvalidRequest · RequestTooLarge · HeadersTooLarge · UnsupportedMediaType · MethodNotAllowed
+    ├── InvalidClient ── ClientSuspended · ClientExpired · OrganizationSuspended
+    ├── InvalidScope · InvalidTarget · UnsupportedGrantType · UnsupportedResponseType
+    ├── ServerError · TemporarilyUnavailable
+    └── InvalidToken · InsufficientScope                      (answers of an API, RFC 6750)
+
+An error has public words (`code`, `description`, `reason`), which are sent, and a private
+`detail`, which is for the operator's eyes (audit, log) and never leaves the server.
+"""
+
+from typing import ClassVar
+
+
+class OAuthError(Exception):
+    """A refusal that has an answer (RFC 6749 section 5.2, RFC 6750 section 3.1)."""
+
+    code: ClassVar[str] = "server_error"
+    status: ClassVar[int] = 400
+    description: str = "the request cannot be answered"
+    reason: ClassVar[str | None] = None
+
+    def __init__(self, description: str | None = None, *, detail: str = "") -> None:
+        """`description` goes to the caller (printable ASCII); `detail` stays with the operator."""
+        if description is not None:
+            self.description = description
+        self.detail = detail
+        super().__init__(self.description)
+
+
+class InvalidRequest(OAuthError):
+    """The request is malformed (RFC 6749 5.2)."""
+
+    code = "invalid_request"
+
+
+class UnsupportedMediaType(InvalidRequest):
+    """The body is neither a form nor JSON."""
+
+    status = 415
+    description = "send the parameters as application/x-www-form-urlencoded or as application/json"
+
+
+class MethodNotAllowed(InvalidRequest):
+    """The route answers to another method."""
+
+    status = 405
+    description = "this endpoint answers to POST only"
+
+
+class RequestTooLarge(InvalidRequest):
+    """A body over its bound."""
+
+    status = 413
+    description = "the body is larger than 16 KiB"
+
+
+class HeadersTooLarge(InvalidRequest):
+    """A header block over its bound."""
+
+    status = 431
+    description = "the request headers are larger than 8 KiB"
+
+
+class InvalidClient(OAuthError):
+    """One answer for unknown ID, wrong secret and deleted client alike (RFC 6749 5.2)."""
+
+    code, status = "invalid_client", 401
+    description = "client authentication failed"
+
+
+class ClientSuspended(InvalidClient):
+    """The secret is right, but an operator has suspended the client."""
+
+    reason = "suspended"
+    description = "this API client is suspended; ask the API's operator to re-activate it"
+
+
+class ClientExpired(InvalidClient):
+    """The secret is right, but the client is past its expiry date."""
+
+    reason = "expired"
+    description = "this API client has expired; ask the API's operator for a new one"
+
+
+class OrganizationSuspended(InvalidClient):
+    """The secret is right, but the client's organization is suspended."""
+
+    reason = "organization_suspended"
+    description = "the organization of this API client is suspended; ask the API's operator"
+
+
+class InvalidScope(OAuthError):
+    """A scope that is malformed, or that the client does not hold (RFC 6749 5.2)."""
+
+    code = "invalid_scope"
+
+
+class InvalidTarget(OAuthError):
+    """A resource that is unknown, or that does not go with the scopes (RFC 8707 section 2)."""
+
+    code = "invalid_target"
+
+
+class UnsupportedGrantType(OAuthError):
+    """Any grant but client credentials (RFC 6749 5.2)."""
+
+    code = "unsupported_grant_type"
+    description = "the only grant type here is client_credentials"
+
+
+class UnsupportedResponseType(OAuthError):
+    """The authorization endpoint has no response type to offer (RFC 6749 4.1.2.1)."""
+
+    code = "unsupported_response_type"
+    description = "this server signs in machines, not people"
+
+
+class ServerError(OAuthError):
+    """A fault of ours, met by one request; its neighbours go on."""
+
+    code, status = "server_error", 500
+    description = "an internal fault was logged; nothing was issued"
+
+
+class TemporarilyUnavailable(OAuthError):
+    """The database cannot answer now, or its answer is unknown."""
+
+    code, status = "temporarily_unavailable", 503
+    description = "the database is not available now; try again in a moment"
+
+
+class InvalidToken(OAuthError):
+    """The access token is missing a quality that this API demands (RFC 6750 3.1)."""
+
+    code, status = "invalid_token", 401
+    description = "the access token is not valid here; request a new one"
+
+
+class InsufficientScope(OAuthError):
+    """The token is good, but does not grant this request (RFC 6750 3.1)."""
+
+    code, status = "insufficient_scope", 403
+
+    def __init__(self, *scopes: str) -> None:
+        """`scopes` are the names that would have granted the request."""
+        self.scopes = scopes
+        super().__init__(f"this request needs the scope {' '.join(scopes)}")

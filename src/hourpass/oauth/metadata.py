@@ -1,0 +1,35 @@
+"""Authorization server metadata (RFC 8414): its document and where it is found."""
+
+from urllib.parse import urlsplit
+
+WELL_KNOWN = "/.well-known/oauth-authorization-server"
+
+
+def document(issuer: str) -> dict[str, object]:
+    """The metadata of an Hourpass server (RFC 8414 section 2).
+
+    `response_types_supported` is empty and there is an `authorization_endpoint` all the same:
+    common SDKs refuse metadata without one.
+    """
+    return {
+        "issuer": issuer,
+        "authorization_endpoint": f"{issuer}/authorize",
+        "token_endpoint": f"{issuer}/token",
+        "jwks_uri": f"{issuer}/.well-known/jwks.json",
+        "response_types_supported": [],
+        "grant_types_supported": ["client_credentials"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+    }
+
+
+def locations(issuer: str) -> tuple[str, ...]:
+    """The URLs where the metadata of `issuer` may be found, the standard's form first.
+
+    RFC 8414 section 3.1 inserts the well-known path between host and path of the issuer;
+    many programs append it instead, so both are served.
+    """
+    parts = urlsplit(issuer)
+    if parts.path in ("", "/"):
+        return (f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}",)
+    inserted = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
+    return (inserted, issuer.rstrip("/") + WELL_KNOWN)
