@@ -1,0 +1,1 @@
+"""The integrator's side: asks a Hourpass server for tokens."""

@@ -183,9 +183,10 @@ def _usable_key(member: Any, allowed: frozenset[Algorithm]) -> tuple[Algorithm, 
     """The key in one member of a JWKS; None for what we cannot or must not use."""
     if not isinstance(member, dict) or member.get("use", "sig") != "sig":
         return None
-    if not isinstance(member.get("kid"), str) or member.get("alg") not in allowed:
+    kid, alg = member.get("kid"), member.get("alg")
+    if not isinstance(kid, str) or not isinstance(alg, str) or alg not in allowed:
         return None
-    algorithm = Algorithm(member["alg"])
+    algorithm = Algorithm(alg)
     public = {name: member[name] for name in _PUBLIC_MEMBERS if name in member}
     try:
         key: object = getattr(import_key(public), "public_key", None)

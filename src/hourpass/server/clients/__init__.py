@@ -1,0 +1,1 @@
+"""API clients: what one is, its secret, and every deed in its life."""

@@ -1,0 +1,1 @@
+"""Keys: the master key that seals the others, the pepper, and the signing keys."""

@@ -1,0 +1,1 @@
+"""Organizations: the tenants. Every client belongs to exactly one."""

@@ -1,0 +1,1 @@
+"""The history of the schema, oldest first in `versions/`; run by `hourpass.server.db.migrate`."""

@@ -1,0 +1,5 @@
+"""`python -m hourpass` is `hourpass`."""
+
+from hourpass.cli.main import run
+
+run()

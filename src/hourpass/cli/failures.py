@@ -1,0 +1,33 @@
+"""What the server's own errors are on the command line: one line and an exit status."""
+
+from collections.abc import Callable
+
+from hourpass.cli.output import REFUSED, USAGE, say
+from hourpass.server.catalogue.file import CatalogueFault
+from hourpass.server.clients.lifecycle import NotFound
+from hourpass.server.clients.model import BadInput, Conflict
+from hourpass.server.config import SettingsFault
+from hourpass.server.context import InstallationFault
+from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.keys.master import WrongMasterKey
+
+
+def guard(command: Callable[[], int]) -> int:
+    """Run a command; the failures we know become a line each, a bug stays a traceback."""
+    try:
+        return command()
+    except SettingsFault as fault:
+        for line in fault.faults:
+            say(f"hourpass: {line}")
+        return USAGE
+    except CatalogueFault as fault:
+        for line in fault.faults:
+            say(f"hourpass: {line}")
+        return REFUSED
+    except WrongMasterKey:
+        say("hourpass: the master key does not open this database's keys")
+    except DatabaseUnavailable as fault:
+        say(f"hourpass: the database is not available: {fault}")
+    except (NotFound, BadInput, Conflict, InstallationFault) as fault:
+        say(f"hourpass: {fault}")
+    return REFUSED

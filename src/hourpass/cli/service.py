@@ -1,0 +1,118 @@
+"""`hourpass serve`, `migrate` and `demo`."""
+
+import logging
+import ssl
+import sys
+from typing import Annotated
+
+import typer
+
+from hourpass import __version__
+from hourpass.cli.output import AsJson, print_json, refuse, say
+from hourpass.cli.scopes import read_text
+from hourpass.server import config, context, http_server, logs
+from hourpass.server.app import EXIT_BROKEN, App
+from hourpass.server.audit.events import SYSTEM, Origin
+from hourpass.server.catalogue import apply as catalogue
+from hourpass.server.catalogue import file
+from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, SERVER_BUSY_TIMEOUT_S, Context
+from hourpass.server.db import sqlite as embedded
+
+_log = logging.getLogger("hourpass")
+
+
+def serve() -> None:
+    """Run the server, with the settings in the environment and in hourpass.toml."""
+    settings = config.load()
+    logs.configure(settings.log_level)
+    opened = context.open_context(
+        settings,
+        may_migrate=not settings.is_postgresql,
+        busy_timeout_s=SERVER_BUSY_TIMEOUT_S,
+    )
+    try:
+        faults = context.durability_faults(settings)
+        if faults:
+            refuse("the database would lose what was acknowledged: " + "; ".join(faults))
+        if not settings.is_postgresql and not embedded.wal_is_safe:
+            _log.warning(embedded.WEAK_VERSION_WARNING)
+        _see_to_catalogue(opened)
+        broken = _listen_and_run(opened)
+    finally:
+        opened.database.close()
+    if broken:
+        raise typer.Exit(EXIT_BROKEN)
+
+
+def migrate(as_json: AsJson = False) -> None:
+    """Bring the database's schema up to this version; harmless when it is."""
+    settings = config.load()
+    opened = context.open_context(settings, may_migrate=True, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
+    location = opened.database.location
+    opened.database.close()
+    if as_json:
+        print_json({"database": location, "version": __version__, "state": "current"})
+    else:
+        say(f"{location} is up to date.")
+
+
+def demo(
+    port: Annotated[int, typer.Option(help="Where the server listens.")] = 8080,
+    api_port: Annotated[int, typer.Option(help="Where the example API listens.")] = 8081,
+) -> None:
+    """Start a server, an example API and three API clients, to try Hourpass with curl."""
+    from hourpass.demo import run
+
+    sys.exit(run.demo(port, api_port))
+
+
+def _see_to_catalogue(opened: Context) -> None:
+    """The embedded installation follows its file; a shared one is told when the file differs."""
+    path = opened.settings.catalogue_file
+    if path is None:
+        return
+    text = read_text(path)
+    if opened.settings.catalogue is None and file.is_settings_only(text):
+        return
+    dry_run = opened.settings.is_postgresql
+    changes = catalogue.apply(
+        opened.database,
+        file.parse(text),
+        Origin(actor=SYSTEM),
+        management_identifier=opened.management_identifier,
+        dry_run=dry_run,
+    )
+    if changes and dry_run:
+        _log.warning("the catalogue differs from %s; run `hourpass scopes apply %s`", path, path)
+    elif changes:
+        _log.info("the catalogue follows %s now", path)
+
+
+def _listen_and_run(opened: Context) -> bool:
+    settings = opened.settings
+    app = App(opened)
+    try:
+        listener = http_server.listen(settings.host, settings.port)
+    except OSError as fault:
+        refuse(
+            f"cannot listen on {settings.host} port {settings.port}: {fault.strerror}; "
+            "set HOURPASS_HOST and HOURPASS_PORT"
+        )
+    _log.info(
+        "Hourpass %s at %s, listening on %s port %d, %s",
+        __version__,
+        settings.issuer,
+        settings.host,
+        settings.port,
+        opened.database.location,
+    )
+    try:
+        http_server.run(
+            app,
+            listener,
+            certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
+            key=str(settings.tls_key_file) if settings.tls_key_file else None,
+        )
+    except ssl.SSLError as fault:
+        refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {fault.reason or fault}")
+    return app.broken

@@ -1,0 +1,74 @@
+"""Bearer credentials and refusals as they travel (RFC 6750), for every framework alike."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
+from hourpass.resource_server.jwks import COOLDOWN_SECONDS
+
+_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)[ \t]*", re.IGNORECASE)
+_UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
+
+
+class MissingToken(InvalidToken):
+    """The request brings no Bearer credentials at all.
+
+    Its challenge names no error: the caller may not know yet that it needs a token (3.1).
+    """
+
+    description = "this API needs an access token: send it as Authorization: Bearer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A refusal in bytes; header names are in lower case."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def bearer_token(authorization: Sequence[str]) -> str:
+    """The token in the Authorization headers of a request (RFC 6750 section 2.1).
+
+    Raises MissingToken when there is none or it is of another scheme, InvalidToken when it is
+    malformed or there is more than one: two programs on the way could each obey another. A
+    token in the query or the body is never looked for.
+    """
+    if not authorization:
+        raise MissingToken(detail="no Authorization header")
+    if len(authorization) > 1:
+        raise InvalidToken("send one Authorization header", detail="repeated Authorization header")
+    scheme = authorization[0].strip().partition(" ")[0].lower()
+    if scheme != "bearer":
+        raise MissingToken(detail="another authorization scheme")
+    match = _BEARER.fullmatch(authorization[0].strip())
+    if match is None:
+        raise InvalidToken("the Bearer credentials are malformed", detail="not a b64token")
+    return match[1]
+
+
+def challenge(refusal: OAuthError, realm: str) -> str:
+    """The WWW-Authenticate value of a refusal (RFC 6750 section 3)."""
+    parameters = {"realm": realm}
+    if not isinstance(refusal, MissingToken):
+        parameters |= {"error": refusal.code, "error_description": refusal.description}
+    if isinstance(refusal, InsufficientScope):
+        parameters["scope"] = " ".join(refusal.scopes)
+    quoted = (f'{name}="{_UNQUOTABLE.sub("?", text)}"' for name, text in parameters.items())
+    return "Bearer " + ", ".join(quoted)
+
+
+def answer(refusal: OAuthError, realm: str) -> Answer:
+    """Status, headers and JSON body of a refusal; its private detail is in none of them."""
+    body = json.dumps({"error": refusal.code, "error_description": refusal.description})
+    headers = [("content-type", "application/json"), ("cache-control", "no-store")]
+    if refusal.status >= 500:
+        headers.append(("retry-after", f"{COOLDOWN_SECONDS:.0f}"))
+    else:
+        headers.append(("www-authenticate", challenge(refusal, realm)))
+    encoded = body.encode("ascii")
+    headers.append(("content-length", str(len(encoded))))
+    return Answer(status=refusal.status, headers=tuple(headers), body=encoded)

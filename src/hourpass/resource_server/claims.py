@@ -1,0 +1,166 @@
+"""What the claims of an access token must be (RFC 9068 sections 2.2 and 4).
+
+Pure: a signed payload and the time in, an `AccessToken` or InvalidToken out. Whatever the
+payload is, nothing else is raised.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from types import MappingProxyType
+from typing import Any, NoReturn
+
+from hourpass.oauth import scope
+from hourpass.oauth.errors import InvalidScope, InvalidToken
+
+SKEW_SECONDS = 60
+MAX_DEPTH = 16
+_LAST_SECOND = 32_503_680_000  # the year 3000: every time up to it is a `datetime`
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """A verified access token: what it says, without the token itself (RFC 9068 section 2.2).
+
+    `expires_at` and `issued_at` are aware UTC datetimes. `claims` is the whole payload, read
+    only and shared between requests that send the same token.
+    """
+
+    client_id: str
+    scopes: frozenset[str]
+    org_id: str | None
+    issued_at: datetime
+    expires_at: datetime
+    jti: str
+    key_id: str
+    claims: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+def judge(payload: bytes, *, issuer: str, audience: str, key_id: str, now: float) -> AccessToken:
+    """The access token that a verified payload is; raises InvalidToken.
+
+    `now` is in epoch seconds. `exp` has no leeway; `iat` and `nbf` may lie 60 s ahead.
+    """
+    claims = _read(payload)
+    if claims.get("iss") != issuer:
+        _refuse("the access token is of another issuer", "iss", claims)
+    if not _is_for(audience, claims.get("aud")):
+        _refuse("the access token is for another API", "aud", claims)
+    issued, expires = _time("iat", claims), _time("exp", claims)
+    if now >= expires:
+        raise InvalidToken("the access token has expired; request a new one", detail="exp is past")
+    if issued > now + SKEW_SECONDS:
+        _refuse("the access token is not valid yet", "iat", claims)
+    if "nbf" in claims and _time("nbf", claims) > now + SKEW_SECONDS:
+        _refuse("the access token is not valid yet", "nbf", claims)
+    _text("sub", claims)
+    return AccessToken(
+        client_id=_text("client_id", claims),
+        scopes=_scopes(claims),
+        org_id=_text("org_id", claims) if "org_id" in claims else None,
+        issued_at=datetime.fromtimestamp(issued, UTC),
+        expires_at=datetime.fromtimestamp(expires, UTC),
+        jti=_text("jti", claims),
+        key_id=key_id,
+        claims=MappingProxyType(claims),
+    )
+
+
+def _is_for(audience: str, aud: object) -> bool:
+    """Equal to `aud`, or a member of it where `aud` is a list of strings (RFC 7519 4.1.3)."""
+    if isinstance(aud, list):
+        return all(isinstance(name, str) for name in aud) and audience in aud
+    return aud == audience
+
+
+def _time(name: str, claims: Mapping[str, Any]) -> float:
+    """A NumericDate (RFC 7519 section 2). A bool is an int to Python, and NaN compares false."""
+    value = claims.get(name)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        _refuse_type(name, claims)
+    if not 0 <= value <= _LAST_SECOND:
+        _refuse_type(name, claims)
+    return value
+
+
+def _text(name: str, claims: Mapping[str, Any]) -> str:
+    value = claims.get(name)
+    if not isinstance(value, str) or not value:
+        _refuse_type(name, claims)
+    return value
+
+
+def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
+    """No `scope` claim means no scope; any other than a well-formed one is refused."""
+    if "scope" not in claims:
+        return frozenset()
+    try:
+        return frozenset(scope.parse(_text("scope", claims)))
+    except InvalidScope as fault:
+        raise InvalidToken(_MALFORMED, detail=f"scope: {fault}") from fault
+
+
+_MALFORMED = "the access token is malformed"
+
+
+def _refuse(description: str, name: str, claims: Mapping[str, Any]) -> NoReturn:
+    """The value goes to the operator only, in ASCII and shortened."""
+    raise InvalidToken(description, detail=f"{name} is {ascii(claims.get(name))[:200]}")
+
+
+def _refuse_type(name: str, claims: Mapping[str, Any]) -> NoReturn:
+    _refuse(_MALFORMED, name, claims)
+
+
+def _read(payload: bytes) -> dict[str, Any]:
+    """A JSON object, read without the liberties that Python's reader takes."""
+    try:
+        text = payload.decode("utf-8")
+        claims = json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+        )
+        if "\\u" in text:  # only an escape can spell half of a surrogate pair
+            json.dumps(claims, ensure_ascii=False).encode("utf-8")
+    except (ValueError, RecursionError) as fault:
+        raise InvalidToken(_MALFORMED, detail=f"payload: {fault}"[:200]) from fault
+    if not isinstance(claims, dict) or _is_deep(claims):
+        raise InvalidToken(_MALFORMED, detail="the payload is no object, or nested too deeply")
+    return claims
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two equal names other programs take the first (RFC 7519 section 4)."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return members
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError("a number out of range")
+    return value
+
+
+def _is_deep(claims: dict[str, Any]) -> bool:
+    """Whether containers nest deeper than `MAX_DEPTH`; level by level, so without recursion."""
+    level: list[Any] = [claims]
+    for _ in range(MAX_DEPTH):
+        below: list[Any] = []
+        for container in level:
+            members = container.values() if isinstance(container, dict) else container
+            below += [member for member in members if isinstance(member, dict | list)]
+        if not below:
+            return False
+        level = below
+    return True

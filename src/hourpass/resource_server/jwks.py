@@ -1,0 +1,205 @@
+"""The key set of an authorization server, kept fresh (RFC 7517 section 5, RFC 8414).
+
+    held keys, fresh    used, nothing is asked
+    held keys, stale    used; one background fetch begins
+    no keys             callers wait for one fetch
+    an unknown kid      callers wait for one fetch, at most once in `COOLDOWN_SECONDS`
+
+Addresses come from configuration or from the issuer's own metadata, never from a token.
+"""
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from hourpass.oauth.errors import TemporarilyUnavailable
+from hourpass.oauth.jose import Algorithm, PublicKeys
+from hourpass.oauth.metadata import locations
+from hourpass.resource_server.fetch import FetchFailed, get_json
+
+FETCH_SECONDS = 5.0
+COOLDOWN_SECONDS = 10.0
+CLOCK_TOLERANCE_SECONDS = 60.0
+MIN_AGE, DEFAULT_AGE, MAX_AGE = 30, 300, 86_400  # seconds
+
+_log = logging.getLogger("hourpass.resource_server")
+_MAX_AGE = re.compile(r'(?:^|[,\s])max-age="?([0-9]{1,10})', re.IGNORECASE)
+
+
+class KeysUnavailable(TemporarilyUnavailable):
+    """The token cannot be judged now: the authorization server's keys cannot be read.
+
+    Says nothing about the token, so it is a 503 and no `invalid_token`.
+    """
+
+    description = "the keys that verify access tokens cannot be read now; try again in a moment"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """A fetched key set; both times are readings of the caller's clock."""
+
+    keys: PublicKeys
+    jwks: object
+    fetched_at: float
+    stale_at: float
+
+    def is_fresh(self, now: float) -> bool:
+        """Also false once the clock was set back, or the keys would stay for that long."""
+        return self.fetched_at - CLOCK_TOLERANCE_SECONDS <= now < self.stale_at
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fetch:
+    """A fetch under way; `done` never fails, it only says that the attempt is over."""
+
+    done: Future[None]
+    thread: threading.Thread
+
+    def is_running(self) -> bool:
+        """Asks the thread too: it does not live on in a forked process, where `done` would wait."""
+        return self.thread.is_alive() and not self.done.done()
+
+
+class KeySet:
+    """The keys of one issuer, for any number of threads.
+
+    Every `now` is a reading of one clock, in seconds; a clock that is set back costs at most
+    a fetch that was not needed.
+    """
+
+    def __init__(self, issuer: str, jwks_uri: str | None, algorithms: Iterable[Algorithm]) -> None:
+        """`jwks_uri` None means: find it in the issuer's metadata (RFC 8414)."""
+        self._issuer = issuer
+        self._configured_uri = jwks_uri
+        self._discovered_uri: str | None = None
+        self._algorithms = frozenset(algorithms)
+        self._lock = threading.Lock()
+        self._held: _Held | None = None
+        self._fetch: _Fetch | None = None
+        self._quiet_from: float | None = None
+        self.fault: str | None = None
+        """Why the last attempt failed; None when it did not."""
+
+    def current(self, now: float) -> PublicKeys | None:
+        """The keys held, None before the first fetch. Never waits, never fails.
+
+        It is the same object as long as the server's answer is the same, so that a verdict
+        can be kept for exactly as long as the keys it was made with.
+        """
+        held = self._held
+        if held is None:
+            return None
+        if not held.is_fresh(now):
+            self.fetch(now)
+        return held.keys
+
+    def fetch(self, now: float, kid: str | None = None) -> Future[None] | None:
+        """Begin a fetch, or join the one under way; `kid` is a key that the caller misses.
+
+        None when another thread has just brought what is missing, and while the cooldown
+        lasts: failed attempts and attempts for an unknown `kid` start it, so that neither an
+        outage nor a stranger's tokens turn into a flood of requests. The future ends when the
+        attempt does, whatever came of it: ask `current` and `fault`.
+        """
+        with self._lock:
+            if self._fetch is not None and self._fetch.is_running():
+                return self._fetch.done
+            held = self._held
+            if held is not None and held.is_fresh(now) and (kid is None or kid in held.keys):
+                return None
+            if self._quiet_from is not None and abs(now - self._quiet_from) < COOLDOWN_SECONDS:
+                return None
+            if held is not None and kid is not None and kid not in held.keys:
+                self._quiet_from = now
+            return self._begin(now)
+
+    def _begin(self, now: float) -> Future[None] | None:
+        done: Future[None] = Future()
+        done.set_running_or_notify_cancel()  # no waiter can cancel it for the others
+        thread = threading.Thread(
+            target=self._attempt, args=(now, done), name="hourpass-jwks", daemon=True
+        )
+        try:
+            thread.start()
+        except RuntimeError as fault:  # no more threads, or the interpreter is going down
+            self._quiet_from, self.fault = now, str(fault)
+            return None
+        self._fetch = _Fetch(done=done, thread=thread)
+        return done
+
+    def _attempt(self, now: float, done: Future[None]) -> None:
+        fault: str | None = "the fetch broke off"
+        try:
+            self._held = self._download(now)
+            fault = None
+        except FetchFailed as failure:
+            fault = str(failure)
+            _log.warning("the key set of %s was not renewed: %s", self._issuer, fault)
+        finally:
+            with self._lock:
+                self.fault = fault
+                if fault is not None:
+                    self._quiet_from = now
+            done.set_result(None)
+
+    def _download(self, now: float) -> _Held:
+        deadline = time.monotonic() + FETCH_SECONDS
+        uri = self._configured_uri or self._discovered_uri or self._discover(deadline)
+        self._discovered_uri = None  # a failure below asks the metadata again: the URI may move
+        jwks, headers = get_json(uri, deadline=deadline)
+        previous = self._held
+        if previous is not None and previous.jwks == jwks:
+            keys = previous.keys
+        else:
+            try:
+                keys = PublicKeys(jwks, self._algorithms)
+            except ValueError as fault:
+                raise FetchFailed(f"{uri}: {fault}") from fault
+            if not keys.kids:
+                # Still taken: a server that withdrew its keys must be believed.
+                _log.warning("%s holds no key for %s", uri, ", ".join(sorted(self._algorithms)))
+        self._discovered_uri = uri
+        return _Held(keys=keys, jwks=jwks, fetched_at=now, stale_at=now + _age(headers))
+
+    def _discover(self, deadline: float) -> str:
+        """The `jwks_uri` in the issuer's metadata (RFC 8414 section 3)."""
+        faults = []
+        for location in locations(self._issuer):
+            try:
+                metadata, _ = get_json(location, deadline=deadline)
+                return _jwks_uri(metadata, self._issuer)
+            except FetchFailed as fault:
+                faults.append(str(fault))
+        raise FetchFailed("; ".join(faults))
+
+
+def _jwks_uri(metadata: Any, issuer: str) -> str:
+    """RFC 8414 section 3.3: metadata of another issuer, however alike, must not be used."""
+    if not isinstance(metadata, dict) or metadata.get("issuer") != issuer:
+        raise FetchFailed(f"the metadata is not that of {issuer}")
+    uri = metadata.get("jwks_uri")
+    allowed = ("https",) if urlsplit(issuer).scheme == "https" else ("https", "http")
+    try:
+        usable = isinstance(uri, str) and urlsplit(uri).scheme in allowed
+    except ValueError:
+        usable = False
+    if not usable:
+        raise FetchFailed(f"the metadata of {issuer} names no usable jwks_uri")
+    return str(uri)
+
+
+def _age(headers: Mapping[str, str]) -> int:
+    """Seconds until the answer is stale: max-age less Age (RFC 9111 section 4.2), bounded."""
+    found = _MAX_AGE.search(headers.get("Cache-Control", ""))
+    if found is None:
+        return DEFAULT_AGE
+    spent = headers.get("Age", "0").strip()
+    seconds = int(found[1]) - (int(spent) if re.fullmatch(r"[0-9]{1,10}", spent) else 0)
+    return min(max(seconds, MIN_AGE), MAX_AGE)

@@ -1,0 +1,198 @@
+"""The offline check of an access token: signature, claims, nothing else (RFC 9068 section 4).
+
+A verdict stands until the token expires: revocation before that is seen only by an online
+check (introspection, forward-auth).
+"""
+
+import asyncio
+import concurrent.futures
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Generator, Iterable, Mapping
+from hashlib import sha256
+from threading import Lock
+from typing import cast
+from urllib.parse import urlsplit
+
+from hourpass.oauth.errors import InvalidToken
+from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, Algorithm, BadSignature, PublicKeys, read_header
+from hourpass.resource_server.claims import AccessToken, judge
+from hourpass.resource_server.jwks import FETCH_SECONDS, KeySet, KeysUnavailable
+
+__all__ = ["AccessToken", "KeysUnavailable", "Verifier"]
+
+MAX_TOKEN_LENGTH = 8192
+MAX_REMEMBERED = 10_000
+_WAIT_SECONDS = FETCH_SECONDS + 1  # a fetch ends by itself before; name look-ups may not
+_TYPES = frozenset((ACCESS_TOKEN_TYPE, f"application/{ACCESS_TOKEN_TYPE}"))
+_KEY_MATERIAL = frozenset(("jwk", "jku", "x5c", "x5u"))
+
+
+class Verifier:
+    """Verifies the access tokens of one issuer for one API, offline.
+
+    Make one for a process and keep it: it holds the issuer's keys and the tokens that it has
+    already verified. Safe for threads.
+    """
+
+    def __init__(
+        self,
+        issuer: str,
+        audience: str,
+        *,
+        jwks_uri: str | None = None,
+        algorithms: Iterable[str] = tuple(Algorithm),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Nothing is fetched yet; ValueError for a setting that can verify nothing.
+
+        `issuer` and `audience` are compared octet for octet with `iss` and `aud`. `jwks_uri`
+        is found in the issuer's metadata (RFC 8414) unless it is given. `clock` gives epoch
+        seconds.
+        """
+        for name, url in (("issuer", issuer), ("jwks_uri", jwks_uri)):
+            if url is not None and not _is_web_address(url):
+                raise ValueError(f"{name} is no http or https URL: {url!r}")
+        if not audience:
+            raise ValueError("audience is empty: it is the identifier of the API in the catalogue")
+        allowed = frozenset(Algorithm(name) for name in algorithms)
+        if not allowed:
+            raise ValueError("no algorithm is allowed")
+        self.issuer = issuer
+        self.audience = audience
+        self._clock = clock
+        self._keys = KeySet(issuer, jwks_uri, allowed)
+        self._verified = _Verified()
+
+    def verify(self, token: str) -> AccessToken:
+        """The access token in `token`, the credentials of a Bearer header.
+
+        Raises InvalidToken (401), whatever `token` is, or KeysUnavailable (503) when the
+        issuer's keys are needed and cannot be read. Waits, 6 s at most, only for keys that it
+        does not hold: in a coroutine use `verify_async`.
+        """
+        now = self._clock()
+        known = self._recall(token, now)
+        if known is not None:
+            return known
+        steps = self._steps(token, now)
+        while True:
+            try:
+                fetch = next(steps)
+            except StopIteration as end:
+                return cast("AccessToken", end.value)
+            concurrent.futures.wait((fetch,), _WAIT_SECONDS)
+
+    async def verify_async(self, token: str) -> AccessToken:
+        """`verify`, without blocking the event loop while keys are fetched."""
+        now = self._clock()
+        known = self._recall(token, now)
+        if known is not None:
+            return known
+        steps = self._steps(token, now)
+        while True:
+            try:
+                fetch = next(steps)
+            except StopIteration as end:
+                return cast("AccessToken", end.value)
+            waiting = asyncio.wrap_future(fetch)
+            try:
+                await asyncio.wait((waiting,), timeout=_WAIT_SECONDS)
+            finally:
+                waiting.cancel()  # ends the wait, not the fetch, which others may wait for
+
+    def _recall(self, token: str, now: float) -> AccessToken | None:
+        """The verdict made before with the same keys; raises InvalidToken when it expired."""
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            raise InvalidToken(_MALFORMED, detail="too long, or not ASCII")
+        keys = self._keys.current(now)
+        known = None if keys is None else self._verified.get(_digest(token), keys)
+        if known is not None and now >= known.claims["exp"]:
+            raise InvalidToken("the access token has expired; request a new one", detail="exp")
+        return known
+
+    def _steps(
+        self, token: str, now: float
+    ) -> Generator[concurrent.futures.Future[None], None, AccessToken]:
+        """The check, once for threads and coroutines: it yields what has to be waited for."""
+        try:
+            header, kid = read_header(token)
+        except BadSignature as fault:
+            raise InvalidToken(_MALFORMED, detail=str(fault)) from fault
+        _check_header(header)
+
+        keys = self._keys.current(now)
+        if keys is None or kid not in keys:
+            fetch = self._keys.fetch(now, kid)
+            if fetch is not None:
+                yield fetch
+                now = self._clock()  # the token may have expired in the meantime
+            keys = self._keys.current(now)
+        if keys is None or (kid not in keys and self._keys.fault is not None):
+            raise KeysUnavailable(detail=self._keys.fault or "the fetch takes too long")
+
+        try:
+            signed = keys.verify(token)
+        except BadSignature as fault:
+            raise InvalidToken(
+                "the access token is not signed with a key of its issuer",
+                detail=f"{type(fault).__name__}: {ascii(str(fault))[:200]}",
+            ) from fault
+        verified = judge(
+            signed.payload, issuer=self.issuer, audience=self.audience, key_id=kid, now=now
+        )
+        self._verified.put(_digest(token), keys, verified)
+        return verified
+
+
+class _Verified:
+    """Tokens already verified, by SHA-256, so that a dump of memory shows no usable token.
+
+    Holds verdicts of one key set only: with other keys each token is verified anew. Bounded;
+    the least recently used goes first.
+    """
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._keys: PublicKeys | None = None
+        self._tokens: OrderedDict[bytes, AccessToken] = OrderedDict()
+
+    def get(self, digest: bytes, keys: PublicKeys) -> AccessToken | None:
+        with self._lock:
+            if keys is not self._keys:
+                self._tokens.clear()
+                self._keys = keys
+            token = self._tokens.get(digest)
+            if token is not None:
+                self._tokens.move_to_end(digest)
+            return token
+
+    def put(self, digest: bytes, keys: PublicKeys, token: AccessToken) -> None:
+        with self._lock:
+            if keys is not self._keys:
+                self._tokens.clear()
+                self._keys = keys
+            self._tokens[digest] = token
+            if len(self._tokens) > MAX_REMEMBERED:
+                self._tokens.popitem(last=False)
+
+
+_MALFORMED = "the access token is malformed"
+
+
+def _check_header(header: Mapping[str, object]) -> None:
+    """RFC 9068 section 4 (`typ`); RFC 8725 section 3.10 (no orders from the token)."""
+    typ = header.get("typ")
+    if not isinstance(typ, str) or typ.lower() not in _TYPES:
+        raise InvalidToken("the token is no access token", detail=f"typ is {ascii(typ)[:200]}")
+    if not _KEY_MATERIAL.isdisjoint(header):
+        raise InvalidToken(_MALFORMED, detail="the token brings or names a key of its own")
+
+
+def _digest(token: str) -> bytes:
+    return sha256(token.encode("ascii")).digest()
+
+
+def _is_web_address(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment

@@ -1,0 +1,137 @@
+"""The composition root: one ASGI app out of an open installation."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from hourpass.oauth import metadata
+from hourpass.oauth.errors import ServerError
+from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
+from hourpass.server.db import migrate
+from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.migrate import SchemaState
+from hourpass.server.endpoints.authorize import AuthorizeEndpoint
+from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
+from hourpass.server.endpoints.health import ReadyEndpoint, healthz
+from hourpass.server.endpoints.http import Receive, Scope, Send, not_found, refusal, respond
+from hourpass.server.endpoints.token import TokenEndpoint
+from hourpass.server.keys import operations
+from hourpass.server.tokens.commit import Backend, CommitLoop
+from hourpass.server.tokens.commit_postgres import PostgresCommit
+from hourpass.server.tokens.commit_sqlite import SqliteCommit
+from hourpass.server.tokens.issue import TokenWriter
+
+Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
+EXIT_BROKEN = 3
+_TIMETABLE_EVERY_S = 60.0
+_log = logging.getLogger(__name__)
+
+
+class App:
+    """The server as an ASGI app. `broken` is set when the process must not go on."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self.broken = False
+        settings = context.settings
+        self._commits = CommitLoop(_backend(context), self._on_broken)
+        self._timetable: asyncio.Task[None] | None = None
+        self._routes = _routes(
+            settings.issuer,
+            {
+                "/token": TokenEndpoint(
+                    self._commits, TokenWriter(settings.issuer), settings.trusted_proxies
+                ),
+                metadata.WELL_KNOWN: MetadataEndpoint(settings.issuer),
+                "/.well-known/jwks.json": JwksEndpoint(self._jwks),
+                "/authorize": AuthorizeEndpoint(settings.issuer),
+                "/healthz": healthz,
+                "/readyz": ReadyEndpoint(self._is_ready),
+            },
+        )
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Route by the exact path; whatever goes wrong, the caller gets an answer in JSON."""
+        if scope["type"] == "http":
+            endpoint = self._routes.get(scope["path"])
+            if endpoint is None:
+                await respond(send, not_found())
+                return
+            try:
+                await endpoint(scope, receive, send)
+            except Exception:  # noqa: BLE001  (no caller ever meets a stack trace)
+                _log.exception("%s %s failed", scope["method"], scope["path"])
+                await respond(send, refusal(ServerError()))
+        elif scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        while True:
+            message = await receive()
+            if message["type"] == "lifespan.startup":
+                self._commits.start()
+                self._timetable = asyncio.create_task(self._keep_timetable())
+                await send({"type": "lifespan.startup.complete"})
+            elif message["type"] == "lifespan.shutdown":
+                if self._timetable is not None:
+                    self._timetable.cancel()
+                await self._commits.stop()
+                await send({"type": "lifespan.shutdown.complete"})
+                return
+
+    async def _keep_timetable(self) -> None:
+        """Signing keys follow their timetable by themselves."""
+        while True:
+            try:
+                await asyncio.to_thread(
+                    operations.keep_timetable, self._context.database, self._context.policy
+                )
+            except DatabaseUnavailable as fault:
+                _log.warning("the key timetable waits for the database: %s", fault)
+            await asyncio.sleep(_TIMETABLE_EVERY_S)
+
+    def _jwks(self) -> dict[str, object]:
+        database = self._context.database
+        with database.read() as connection:
+            now = database.now(connection)
+        return self._context.keyring().jwks(now)
+
+    def _is_ready(self) -> bool:
+        try:
+            return migrate.state(self._context.database) is SchemaState.CURRENT
+        except DatabaseUnavailable as fault:
+            _log.warning("not ready: %s", fault)
+            return False
+
+    def _on_broken(self) -> None:
+        """After an I/O error nobody knows what is on disk: answer what waits, then end."""
+        if not self.broken:
+            self.broken = True
+            _log.critical("the disk failed in a commit; ending, start again when it is well")
+            with contextlib.suppress(RuntimeError):
+                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGTERM)
+
+
+def _backend(context: Context) -> Backend:
+    settings = context.settings
+    if settings.is_postgresql:
+        return PostgresCommit(settings.database_url.get_secret_value(), context.facts)
+    return SqliteCommit(settings.sqlite_path, context.facts, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
+
+
+def _routes(issuer: str, routes: dict[str, Endpoint]) -> dict[str, Endpoint]:
+    """The routes at the root and, when the issuer has a path, below that path too.
+
+    A proxy in front may pass the path on or strip it. RFC 8414 puts the well-known part
+    before the issuer's path; many programs append it.
+    """
+    path = urlsplit(issuer).path
+    if not path:
+        return routes
+    below = {path + route: endpoint for route, endpoint in routes.items()}
+    inserted = {metadata.WELL_KNOWN + path: routes[metadata.WELL_KNOWN]}
+    return {**routes, **below, **inserted}

@@ -1,0 +1,97 @@
+"""The audit table: append, and read newest first."""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, Row, Select, insert, select
+
+from hourpass.server.audit.events import Actor, AuditEvent, StoredEvent
+from hourpass.server.db.schema import audit_event as table
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events; None means any. `since` is inclusive, `until` exclusive."""
+
+    client_id: str | None = None
+    event: str | None = None
+    actor: str | None = None
+    organization: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+def record(connection: Connection, events: Sequence[AuditEvent], now: datetime) -> None:
+    """Write events in the caller's transaction: they stand or fall with the deed."""
+    connection.execute(insert(table), [values(event, now) for event in events])
+
+
+def values(event: AuditEvent, now: datetime) -> dict[str, object]:
+    """One event as column values."""
+    origin = event.origin
+    return {
+        "time": now,
+        "event": event.event.value,
+        "actor_type": origin.actor.type,
+        "actor_id": origin.actor.id,
+        "actor_name": origin.actor.name,
+        "client_id": event.client_id,
+        "client_name": event.client_name,
+        "organization": event.organization,
+        "request_id": origin.request_id,
+        "ip": origin.ip,
+        "detail": json.dumps(event.detail, ensure_ascii=False, separators=(",", ":")),
+    }
+
+
+def page(
+    connection: Connection, wanted: EventFilter, *, limit: int, before_id: int | None = None
+) -> list[StoredEvent]:
+    """Up to `limit` events older than `before_id`, newest first."""
+    query = _filtered(wanted).order_by(table.c.id.desc()).limit(limit)
+    if before_id is not None:
+        query = query.where(table.c.id < before_id)
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def oldest_first(connection: Connection, wanted: EventFilter) -> Iterator[StoredEvent]:
+    """Every event that fits, in the order written, without holding them all in memory."""
+    query = _filtered(wanted).order_by(table.c.id)
+    rows = connection.execution_options(yield_per=1000).execute(query)
+    for row in rows:
+        yield _stored(row)
+
+
+def _filtered(wanted: EventFilter) -> Select[tuple[object, ...]]:
+    query = select(table)
+    equal = {
+        table.c.client_id: wanted.client_id,
+        table.c.event: wanted.event,
+        table.c.actor_id: wanted.actor,
+        table.c.organization: wanted.organization,
+    }
+    for column, value in equal.items():
+        if value is not None:
+            query = query.where(column == value)
+    if wanted.since is not None:
+        query = query.where(table.c.time >= wanted.since)
+    if wanted.until is not None:
+        query = query.where(table.c.time < wanted.until)
+    return query
+
+
+def _stored(row: Row[tuple[object, ...]]) -> StoredEvent:
+    return StoredEvent(
+        id=row.id,
+        time=row.time,
+        event=row.event,
+        actor=Actor(row.actor_type, row.actor_id, row.actor_name),
+        client_id=row.client_id,
+        client_name=row.client_name,
+        organization=row.organization,
+        request_id=row.request_id,
+        ip=row.ip,
+        detail=json.loads(row.detail),
+    )

@@ -1,0 +1,152 @@
+"""The catalogue's file: TOML to APIs, with every fault in it at once."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+from hourpass.server.audit.events import printable
+from hourpass.server.catalogue.model import (
+    MANAGEMENT_KEY,
+    RESERVED_PREFIX,
+    Api,
+    Grant,
+    Scope,
+    is_scope_name,
+)
+
+_KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_API_MEMBERS = {"key", "identifier", "name", "base_url", "scope"}
+_SCOPE_MEMBERS = {"name", "description", "grants"}
+
+
+class CatalogueFault(Exception):
+    """A catalogue file that cannot be used; `faults` has one clear line for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(faults))
+
+
+def parse(text: str) -> tuple[Api, ...]:
+    """The APIs in a catalogue file; raises CatalogueFault. `[hourpass]` is for the settings."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+        raise CatalogueFault([f"not TOML: {fault}"]) from fault
+    entries = document.get("api")
+    if not isinstance(entries, list) or not entries:
+        raise CatalogueFault(["there is no [[api]] in it"])
+    faults = [
+        f"{name}: unknown; only [[api]] and [hourpass] are"
+        for name in document.keys() - {"api", "hourpass"}
+    ]
+    apis = [_api(entry, f"api {number}", faults) for number, entry in enumerate(entries, 1)]
+    faults += _repeated("API key", (api.key for api in apis))
+    faults += _repeated("API identifier", (api.identifier for api in apis))
+    faults += _repeated("scope", (scope.name for api in apis for scope in api.scopes))
+    if faults:
+        raise CatalogueFault(faults)
+    return tuple(apis)
+
+
+def is_settings_only(text: str) -> bool:
+    """Whether the file holds settings and no catalogue: then it changes nothing."""
+    try:
+        document = tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError):
+        return False
+    return "hourpass" in document and "api" not in document
+
+
+def _api(entry: Any, where: str, faults: list[str]) -> Api:
+    if not isinstance(entry, dict):
+        faults.append(f"{where}: has to be a table, written [[api]]")
+        entry = {}
+    key = _text(entry, "key", where, faults)
+    where = f"api {key}" if key else where
+    faults += [f"{where}: {name} is unknown" for name in entry.keys() - _API_MEMBERS]
+    if key and (not _KEY.fullmatch(key) or key == MANAGEMENT_KEY):
+        faults.append(f"{where}: key is 1-40 of a-z, 0-9 and -, and not {MANAGEMENT_KEY!r}")
+    identifier = _text(entry, "identifier", where, faults)
+    _check_url(identifier, f"{where}: identifier", faults)
+    base_url = _text(entry, "base_url", where, faults, default=identifier)
+    _check_url(base_url, f"{where}: base_url", faults)
+    scopes = entry.get("scope", [])
+    if not isinstance(scopes, list) or not scopes:
+        faults.append(f"{where}: needs at least one [[api.scope]]")
+        scopes = []
+    return Api(
+        key=key,
+        identifier=identifier,
+        name=_text(entry, "name", where, faults),
+        base_url=base_url,
+        scopes=tuple(_scope(scope, where, faults) for scope in scopes),
+    )
+
+
+def _scope(entry: Any, where: str, faults: list[str]) -> Scope:
+    if not isinstance(entry, dict):
+        faults.append(f"{where}: a scope has to be a table, written [[api.scope]]")
+        entry = {}
+    name = _text(entry, "name", f"{where}, a scope", faults)
+    where = f"{where}, scope {name}"
+    faults += [f"{where}: {member} is unknown" for member in entry.keys() - _SCOPE_MEMBERS]
+    if name.startswith(RESERVED_PREFIX):
+        faults.append(f"{where}: names that begin {RESERVED_PREFIX} are Hourpass's own")
+    elif name and not is_scope_name(name):
+        faults.append(f"{where}: a scope is named resource:permission, in lower case")
+    lines = entry.get("grants", [])
+    if not isinstance(lines, list):
+        faults.append(f"{where}: grants has to be a list")
+        lines = []
+    grants = []
+    for line in lines:
+        try:
+            grants.append(Grant.parse(line if isinstance(line, str) else repr(line)))
+        except ValueError as fault:
+            faults.append(f"{where}: {fault}")
+    description = _text(entry, "description", where, faults, limit=500)
+    return Scope(name=name, description=description, grants=tuple(dict.fromkeys(grants)))
+
+
+def _text(
+    entry: dict[str, Any],
+    member: str,
+    where: str,
+    faults: list[str],
+    *,
+    default: str | None = None,
+    limit: int = 100,
+) -> str:
+    value = entry.get(member, default)
+    limit = 2000 if member in ("identifier", "base_url") else limit
+    if value is None:
+        faults.append(f"{where}: {member} is missing")
+        return ""
+    if not isinstance(value, str) or not value.strip() or printable(value, limit) != value:
+        faults.append(f"{where}: {member} has to be 1-{limit} printable characters")
+        return ""
+    return value
+
+
+def _check_url(value: str, where: str, faults: list[str]) -> None:
+    if not value:
+        return
+    try:
+        parts = urlsplit(value)
+    except ValueError:
+        parts = urlsplit("")
+    if not parts.scheme or parts.fragment or not re.fullmatch(r"[\x21\x23-\x5b\x5d-\x7e]+", value):
+        faults.append(f"{where} has to be an absolute URI without a fragment")
+
+
+def _repeated(what: str, names: Iterator[str]) -> list[str]:
+    seen: set[str] = set()
+    twice: dict[str, None] = {}
+    for name in names:
+        if name in seen:
+            twice[name] = None
+        seen.add(name)
+    return [f"{what} {name} stands there twice; it belongs to one API" for name in twice if name]

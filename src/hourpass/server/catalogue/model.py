@@ -1,0 +1,121 @@
+"""APIs, scopes and what a client may be granted. Pure."""
+
+import re
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from hourpass.server.audit.events import printable
+
+MANAGEMENT_KEY = "hourpass"
+RESERVED_PREFIX = "hourpass."
+INTROSPECT_PREFIX = "hourpass.introspect:"
+MANAGEMENT_SCOPES: dict[str, str] = {
+    "hourpass.clients:read": "List API clients and read them",
+    "hourpass.clients:write": "Create, change, rotate, suspend and delete API clients",
+    "hourpass.audit:read": "Read the audit trail",
+    "hourpass.catalogue:read": "Read the APIs and their scopes",
+    "hourpass.keys:read": "List signing keys",
+    "hourpass.keys:write": "Rotate signing keys",
+    "hourpass.operators:read": "List operators",
+    "hourpass.operators:write": "Invite, change and remove operators",
+    "hourpass.organizations:read": "See every organization",
+    "hourpass.organizations:write": "Create, change and suspend organizations",
+}
+
+_SEGMENT = r"(?:\{[A-Za-z][A-Za-z0-9_]*\}|[A-Za-z0-9._~!$&'()*+,;=:@%-]+)"
+_GRANT = re.compile(rf"([A-Z]+) (/|(?:/{_SEGMENT})+/?)")
+_NAME = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9][a-z0-9._-]*")
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """A kind of request that a scope opens: a method and a path template."""
+
+    method: str
+    template: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Grant":
+        """From `GET /customer/{id}/bookings`; ValueError for anything else."""
+        match = _GRANT.fullmatch(text)
+        if match is None or any(part in (".", "..") for part in match[2].split("/")):
+            raise ValueError(f"{text!r} is not of the form 'GET /path/{{name}}'")
+        return cls(match[1], match[2])
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.template}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """A scope `resource:permission` of one API.
+
+    A retired scope is no longer in the catalogue's file; whoever holds it keeps it, and
+    nobody else can get it.
+    """
+
+    name: str
+    description: str
+    grants: tuple[Grant, ...] = ()
+    retired: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """An API (RFC 8707 "resource"): what a token is for; `identifier` is its `aud`."""
+
+    key: str
+    identifier: str
+    name: str
+    base_url: str
+    scopes: tuple[Scope, ...] = ()
+    retired: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """Every API and scope at one version, the built-in management API included."""
+
+    version: int
+    management_identifier: str
+    apis: tuple[Api, ...] = field(default=())
+
+    @cached_property
+    def audience_of(self) -> dict[str, str]:
+        """The identifier of the API that a scope belongs to, for every scope a token can carry."""
+        of = dict.fromkeys(MANAGEMENT_SCOPES, self.management_identifier)
+        for api in self.apis:
+            of.update(dict.fromkeys((scope.name for scope in api.scopes), api.identifier))
+        return of
+
+    @cached_property
+    def identifiers(self) -> frozenset[str]:
+        """Every value that `resource` may have (RFC 8707)."""
+        return frozenset(api.identifier for api in self.apis) | {self.management_identifier}
+
+    @cached_property
+    def grantable(self) -> frozenset[str]:
+        """Every scope that a client may be given now."""
+        own = {s.name for api in self.apis for s in api.scopes if not s.retired}
+        introspect = {INTROSPECT_PREFIX + api.key for api in self.apis if not api.retired}
+        return frozenset(own | introspect | MANAGEMENT_SCOPES.keys())
+
+    def problem_with(self, wanted: frozenset[str], held: frozenset[str]) -> str | None:
+        """Why a client that holds `held` cannot be given `wanted`; None when it can."""
+        if not wanted:
+            return "an API client needs at least one scope"
+        refused = sorted(wanted - held - self.grantable)
+        if not refused:
+            return None
+        retired = {s.name for api in self.apis for s in api.scopes if s.retired}
+        first = refused[0]
+        if first in retired:
+            return f"the scope {first} is retired and cannot be granted any more"
+        if not self.apis:
+            return "the catalogue has no scopes yet; list them in hourpass.toml"
+        return f"there is no scope {printable(first, 100)}; `hourpass scopes list` shows them"
+
+
+def is_scope_name(name: str) -> bool:
+    """Whether a catalogue may name a scope so: `resource:permission`, lower case."""
+    return len(name) <= 100 and _NAME.fullmatch(name) is not None

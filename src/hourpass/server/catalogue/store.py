@@ -1,0 +1,87 @@
+"""The api and api_scope tables, and the version that tells when they changed."""
+
+import json
+from datetime import datetime
+
+from sqlalchemy import Connection, delete, insert, select, update
+
+from hourpass.server.catalogue.model import Api, Catalogue, Grant, Scope
+from hourpass.server.db.schema import api as api_table
+from hourpass.server.db.schema import api_scope, client_scope, installation
+
+
+def load(connection: Connection, management_identifier: str) -> Catalogue:
+    """The whole catalogue."""
+    version = connection.execute(select(installation.c.catalogue_version)).scalar_one()
+    scopes: dict[str, list[Scope]] = {}
+    for row in connection.execute(select(api_scope).order_by(api_scope.c.position)):
+        scope = Scope(
+            name=row.name,
+            description=row.description,
+            grants=tuple(Grant.parse(line) for line in json.loads(row.grants)),
+            retired=row.retired_at is not None,
+        )
+        scopes.setdefault(row.api_key, []).append(scope)
+    apis = tuple(
+        Api(
+            key=row.key,
+            identifier=row.identifier,
+            name=row.name,
+            base_url=row.base_url,
+            scopes=tuple(scopes.get(row.key, ())),
+            retired=row.retired_at is not None,
+        )
+        for row in connection.execute(select(api_table).order_by(api_table.c.position))
+    )
+    return Catalogue(version=version, management_identifier=management_identifier, apis=apis)
+
+
+def hold_still(connection: Connection) -> None:
+    """Keep `apply` out until this transaction ends: for whoever is about to grant a scope.
+
+    On SQLite the write lock does that already.
+    """
+    connection.execute(select(installation.c.id).with_for_update(read=True))
+
+
+def held_scopes(connection: Connection) -> frozenset[str]:
+    """Every scope that some client holds."""
+    return frozenset(connection.execute(select(client_scope.c.scope).distinct()).scalars())
+
+
+def take_turn(connection: Connection) -> int:
+    """Wait until nobody grants a scope, keep them out, and return the catalogue's version."""
+    query = select(installation.c.catalogue_version).with_for_update()
+    version: int = connection.execute(query).scalar_one()
+    return version
+
+
+def replace(connection: Connection, apis: tuple[Api, ...], now: datetime) -> None:
+    """Make the tables hold exactly `apis`, and raise the version."""
+    connection.execute(delete(api_scope))
+    connection.execute(delete(api_table))
+    for position, api in enumerate(apis):
+        connection.execute(
+            insert(api_table).values(
+                key=api.key,
+                identifier=api.identifier,
+                name=api.name,
+                base_url=api.base_url,
+                position=position,
+                retired_at=now if api.retired else None,
+            )
+        )
+        for order, scope in enumerate(api.scopes):
+            connection.execute(
+                insert(api_scope).values(
+                    name=scope.name,
+                    api_key=api.key,
+                    description=scope.description,
+                    grants=json.dumps([str(grant) for grant in scope.grants]),
+                    position=order,
+                    retired_at=now if scope.retired else None,
+                )
+            )
+    connection.execute(
+        update(installation).values(catalogue_version=installation.c.catalogue_version + 1)
+    )

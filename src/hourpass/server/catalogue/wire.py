@@ -1,0 +1,23 @@
+"""The catalogue as JSON: one shape for management API and command line."""
+
+from hourpass.server.catalogue.model import Api
+
+
+def api_as_json(api: Api) -> dict[str, object]:
+    """An API with its scopes."""
+    return {
+        "key": api.key,
+        "identifier": api.identifier,
+        "name": api.name,
+        "base_url": api.base_url,
+        "retired": api.retired,
+        "scopes": [
+            {
+                "name": scope.name,
+                "description": scope.description,
+                "grants": [str(grant) for grant in scope.grants],
+                "retired": scope.retired,
+            }
+            for scope in api.scopes
+        ],
+    }

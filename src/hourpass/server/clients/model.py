@@ -1,0 +1,151 @@
+"""What an API client is, and what each deed makes of it. Pure.
+
+    create ─▶ active ⇄ suspended        suspend, activate
+                │          │
+                └────┬─────┘ the clock passes expires_at
+                     ▼
+                  expired                final: create a new client
+
+A deleted client is not a value: its row is gone, and only the audit trail remembers it.
+"""
+
+import re
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from hourpass.server.audit.events import Actor, printable
+from hourpass.server.clients.secrets import ClientCredential
+
+MAX_NAME = 100
+MAX_DESCRIPTION = 1000
+MAX_EXPIRES_IN_DAYS = 3650
+_CLIENT_ID = re.compile(r"m2m_[0-9a-hjkmnp-tv-z]{20}")
+
+
+class Status(StrEnum):
+    """The seed's table, less *deleted*, which has no row."""
+
+    ACTIVE = "active"
+    SUSPENDED = "suspended"
+    EXPIRED = "expired"
+
+
+class BadInput(ValueError):
+    """A value that cannot be accepted; `member` names it, the text says what to give."""
+
+    def __init__(self, member: str, problem: str) -> None:
+        self.member = member
+        self.problem = problem
+        super().__init__(f"{member}: {problem}")
+
+
+class Conflict(Exception):
+    """The client's state does not allow the deed, or somebody else was faster."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Client:
+    """A registered client (RFC 6749 section 2). Times are aware UTC."""
+
+    client_id: str
+    organization: str
+    name: str
+    description: str
+    scopes: frozenset[str]
+    credentials: tuple[ClientCredential, ...] = field(repr=False)
+    created_at: datetime
+    created_by: Actor
+    expires_at: datetime | None = None
+    suspended_at: datetime | None = None
+    secret_rotated_at: datetime | None = None
+    token_generation: int = 1
+    version: int = 1
+
+    def status(self, now: datetime) -> Status:
+        """Worked out, never stored: a stored status would lie once `expires_at` passed."""
+        if self.expires_at is not None and now >= self.expires_at:
+            return Status.EXPIRED
+        return Status.ACTIVE if self.suspended_at is None else Status.SUSPENDED
+
+    def updated(self, *, name: str | None, description: str | None) -> "Client":
+        """With another name or description; None keeps what is there."""
+        return self._changed(
+            name=self.name if name is None else checked_name(name),
+            description=(
+                self.description if description is None else checked_description(description)
+            ),
+        )
+
+    def with_scopes(self, scopes: frozenset[str]) -> "Client":
+        """The next token has these; tokens already issued keep theirs."""
+        return self._changed(scopes=scopes)
+
+    def rotated(
+        self, credential: ClientCredential, now: datetime, *, revoke_live_tokens: bool
+    ) -> "Client":
+        """With one new secret instead of all old ones; a suspended client stays suspended."""
+        if self.status(now) is Status.EXPIRED:
+            raise Conflict("this API client has expired, which is final; create a new one")
+        return self._changed(
+            credentials=(credential,),
+            secret_rotated_at=now,
+            token_generation=self.token_generation + revoke_live_tokens,
+        )
+
+    def suspended(self, now: datetime, *, revoke_live_tokens: bool) -> "Client":
+        """Gets no tokens until activated; suspending twice changes nothing."""
+        return self._changed(
+            suspended_at=self.suspended_at or now,
+            token_generation=self.token_generation + revoke_live_tokens,
+        )
+
+    def activated(self, now: datetime) -> "Client":
+        """Gets tokens again; activating an active client changes nothing."""
+        if self.status(now) is Status.EXPIRED:
+            raise Conflict("this API client has expired, which is final; create a new one")
+        return self._changed(suspended_at=None)
+
+    def with_tokens_revoked(self) -> "Client":
+        """Online checks refuse every token issued so far."""
+        return self._changed(token_generation=self.token_generation + 1)
+
+    def _changed(self, **values: object) -> "Client":
+        """Itself when nothing differs, else the next version."""
+        changed = replace(self, **values)  # type: ignore[arg-type]  # checked by each caller's signature
+        return self if changed == self else replace(changed, version=self.version + 1)
+
+
+def is_client_id(text: str) -> bool:
+    """Whether `text` has the exact form of a client ID."""
+    return _CLIENT_ID.fullmatch(text) is not None
+
+
+def checked_name(text: str) -> str:
+    """A name of 1-100 printable characters, without blanks around it; raises BadInput."""
+    name = text.strip()
+    if not 1 <= len(name) <= MAX_NAME:
+        raise BadInput("name", f"give 1 to {MAX_NAME} characters")
+    if printable(name, MAX_NAME) != name:
+        raise BadInput("name", "control characters and direction marks are not allowed")
+    return name
+
+
+def checked_description(text: str) -> str:
+    """Up to 1,000 characters; line ends are kept, other controls refused; raises BadInput."""
+    description = text.strip().replace("\r\n", "\n")
+    if len(description) > MAX_DESCRIPTION:
+        raise BadInput("description", f"give at most {MAX_DESCRIPTION} characters")
+    visible = description.replace("\n", " ").replace("\t", " ")
+    if printable(visible, MAX_DESCRIPTION) != visible:
+        raise BadInput("description", "control characters and direction marks are not allowed")
+    return description
+
+
+def expiry(days: int | None, now: datetime) -> datetime | None:
+    """The moment `days` from now, or None for a client that never expires; raises BadInput."""
+    if days is None:
+        return None
+    if not 1 <= days <= MAX_EXPIRES_IN_DAYS:
+        raise BadInput("expires_in_days", f"give 1 to {MAX_EXPIRES_IN_DAYS} days, or none")
+    return now + timedelta(days=days)

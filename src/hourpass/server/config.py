@@ -1,0 +1,271 @@
+"""Settings: where they come from, what they mean, and every fault in them at once.
+
+Environment variables first, then `[hourpass]` in the configuration file. Nothing is read from
+a request, and nothing here opens the database.
+"""
+
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+import platformdirs
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    IPvAnyNetwork,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+
+from hourpass.oauth.jose import Algorithm
+from hourpass.server.keys.master import MasterKeys
+
+PREFIX = "HOURPASS_"
+_WITH_FILE_FORM = ("master_key", "database_url")
+# Named by the contract, not acted upon yet: set, they would promise what does not happen.
+_NOT_YET = ("METRICS_PORT", "METRICS_HOST", "AUDIT_RETENTION_DAYS", "LEAKS", "LIMITS_URL")
+
+
+class SettingsFault(Exception):
+    """Settings that cannot be used; `faults` has one clear line for each."""
+
+    def __init__(self, faults: list[str]) -> None:
+        self.faults = faults
+        super().__init__("; ".join(faults))
+
+
+class Settings(BaseModel):
+    """Everything that an operator can set. Immutable once read."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    issuer: str = Field(
+        default="",
+        description="The public base URL; `iss` of every token. Never taken from a request. "
+        "Default: `http://localhost:<port>`.",
+    )
+    database_url: SecretStr = Field(
+        default=SecretStr(""),
+        description="`sqlite:///<file>` or `postgresql://…`. Default: `hourpass.db` in the data "
+        "directory. Also as HOURPASS_DATABASE_URL_FILE.",
+    )
+    data_dir: Path = Field(
+        default_factory=lambda: Path(platformdirs.user_data_dir("hourpass", appauthor=False)),
+        description="Where the embedded database and its master key live; made with mode 0700.",
+    )
+    master_key: SecretStr | None = Field(
+        default=None,
+        description="32 random bytes in base64 (`hourpass keys new-master` prints one). Made once "
+        "in the data directory for the embedded database; required with PostgreSQL. "
+        "HOURPASS_MASTER_KEY_FILE may hold several lines: the first encrypts, all decrypt.",
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8080, ge=1, le=65535, description="Port to listen on.")
+    workers: int = Field(
+        default=1, ge=1, le=1, description="Processes; more than one is not available yet."
+    )
+    trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
+        default=(),
+        description="Networks (CIDR, comma-separated) of proxies whose X-Forwarded-For tells the "
+        "caller's address. Used for nothing else.",
+    )
+    signing_algorithm: Algorithm = Field(
+        default=Algorithm.ES256, description="ES256, RS256 or EdDSA: for keys made from now on."
+    )
+    key_period_days: int = Field(
+        default=90, ge=1, le=3650, description="How long a signing key signs, in days."
+    )
+    tls_cert_file: Path | None = Field(default=None, description="PEM file: serve TLS itself.")
+    tls_key_file: Path | None = Field(default=None, description="PEM file: the private key.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="What is logged, to stderr: debug, info, warning or error."
+    )
+    catalogue: Path | None = Field(
+        default=None,
+        description="The file that lists the APIs and their scopes. Default: the configuration "
+        "file.",
+    )
+    config_file: Path | None = Field(
+        default=None,
+        exclude=True,
+        description="The configuration file in use (HOURPASS_CONFIG, ./hourpass.toml, then the "
+        "data directory's).",
+    )
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("issuer")
+    @classmethod
+    def _issuer(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give a URL such as https://auth.example.com")
+        if parts.query or parts.fragment or "?" in value or "#" in value or "@" in parts.netloc:
+            raise ValueError("a URL without user, query and fragment is needed")
+        if value.endswith("/"):
+            raise ValueError("take the / at the end away")
+        if parts.scheme == "http" and not is_loopback(parts.hostname):
+            raise ValueError("use https: plain http is only for a loopback host")
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _database_url(cls, value: SecretStr) -> SecretStr:
+        text = value.get_secret_value()
+        if not text or text.startswith(("postgresql://", "postgres://")):
+            return value
+        if text.startswith("sqlite:///") and len(text) > len("sqlite:///") and "?" not in text:
+            return value
+        raise ValueError("give sqlite:///<file> or postgresql://<user>@<host>/<database>")
+
+    @field_validator("master_key")
+    @classmethod
+    def _master_key(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            MasterKeys.parse(value.get_secret_value())
+        return value
+
+    @model_validator(mode="after")
+    def _together(self) -> "Settings":
+        if not self.issuer:
+            if not is_loopback(self.host):
+                raise ValueError(
+                    f"{PREFIX}ISSUER: needed, the public base URL, since {PREFIX}HOST is not a "
+                    "loopback address"
+                )
+            scheme = "https" if self.tls_cert_file else "http"
+            object.__setattr__(self, "issuer", f"{scheme}://localhost:{self.port}")
+        if (self.tls_cert_file is None) != (self.tls_key_file is None):
+            raise ValueError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together")
+        for name in ("tls_cert_file", "tls_key_file", "catalogue"):
+            path = getattr(self, name)
+            if path is not None and not path.is_file():
+                raise ValueError(f"{PREFIX}{name.upper()}: there is no file {path}")
+        if self.is_postgresql and self.master_key is None:
+            raise ValueError(
+                f"{PREFIX}MASTER_KEY: required with PostgreSQL; "
+                "`hourpass keys new-master` prints one"
+            )
+        return self
+
+    @property
+    def is_postgresql(self) -> bool:
+        """Whether the database is PostgreSQL; else it is the embedded SQLite."""
+        return self.database_url.get_secret_value().startswith("postgres")
+
+    @property
+    def sqlite_path(self) -> Path:
+        """The embedded database's file."""
+        text = self.database_url.get_secret_value()
+        return Path(text.removeprefix("sqlite:///")) if text else self.data_dir / "hourpass.db"
+
+    @property
+    def catalogue_file(self) -> Path | None:
+        """The catalogue: its own setting, else the configuration file, else none."""
+        return self.catalogue or self.config_file
+
+
+def load(environ: Mapping[str, str] | None = None) -> Settings:
+    """The settings in force; raises SettingsFault with every fault found."""
+    environ = os.environ if environ is None else environ
+    faults = [
+        f"{PREFIX}{name}: not available in this version; unset it"
+        for name in _NOT_YET
+        if environ.get(PREFIX + name)
+    ]
+    path, table = _configuration(environ, faults)
+    secrets = _file_forms(environ, table, faults)
+    values: dict[str, Any] = {**table, **secrets}
+    for name in Settings.model_fields:
+        if name != "config_file" and environ.get(PREFIX + name.upper()):
+            values[name] = environ[PREFIX + name.upper()]
+    try:
+        settings = Settings.model_validate({**values, "config_file": path})
+    except ValidationError as fault:
+        faults += [_line(error) for error in fault.errors()]
+    if faults:
+        raise SettingsFault(faults)
+    return settings
+
+
+def _configuration(
+    environ: Mapping[str, str], faults: list[str]
+) -> tuple[Path | None, dict[str, Any]]:
+    """The configuration file and its `[hourpass]` table."""
+    named = environ.get(PREFIX + "CONFIG")
+    data_dir = environ.get(PREFIX + "DATA_DIR") or platformdirs.user_data_dir(
+        "hourpass", appauthor=False
+    )
+    candidates = [named] if named else ["hourpass.toml", str(Path(data_dir) / "hourpass.toml")]
+    path = next((Path(c) for c in candidates if Path(c).is_file()), None)
+    if path is None:
+        if named:
+            faults.append(f"{PREFIX}CONFIG: there is no file {named}")
+        return None, {}
+    try:
+        table = tomllib.loads(path.read_text("utf-8")).get("hourpass", {})
+    except (OSError, ValueError) as fault:
+        faults.append(f"{path}: {fault}")
+        return path, {}
+    if not isinstance(table, dict) or any(not isinstance(name, str) for name in table):
+        faults.append(f"{path}: [hourpass] has to be a table")
+        return path, {}
+    if "config_file" in table:
+        faults.append(f"{path}: config_file is no setting")
+        del table["config_file"]
+    return path, table
+
+
+def _file_forms(
+    environ: Mapping[str, str], table: dict[str, Any], faults: list[str]
+) -> dict[str, str]:
+    """Secret settings given as `…_FILE`, read."""
+    found = {}
+    for name in _WITH_FILE_FORM:
+        variable = f"{PREFIX}{name.upper()}_FILE"
+        file = environ.get(variable) or table.pop(f"{name}_file", None)
+        if not file:
+            continue
+        if environ.get(f"{PREFIX}{name.upper()}"):
+            faults.append(f"{variable}: set this or {variable.removesuffix('_FILE')}, not both")
+            continue
+        try:
+            found[name] = Path(file).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as fault:
+            reason = fault.strerror if isinstance(fault, OSError) else "it is not text"
+            faults.append(f"{variable}: cannot read {file}: {reason}")
+    return found
+
+
+def _line(error: Any) -> str:
+    """One fault as one line that names the setting as the operator wrote it."""
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if error["type"] == "extra_forbidden":
+        return f"[hourpass] {'.'.join(map(str, error['loc']))}: there is no such setting"
+    if not error["loc"]:
+        return message
+    return f"{PREFIX}{str(error['loc'][0]).upper()}: {message}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host name or address is this machine's own."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

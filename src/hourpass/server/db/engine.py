@@ -1,0 +1,78 @@
+"""A database, whichever it is: transactions, its clock, and its failures in our words."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from sqlalchemy import Connection, Engine, func, select
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+
+
+class Dialect(StrEnum):
+    """The two databases."""
+
+    SQLITE = "sqlite"
+    POSTGRESQL = "postgresql"
+
+
+class DatabaseUnavailable(Exception):
+    """The database did not answer, or not in time; nothing of the transaction may be assumed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Database:
+    """One database that the process uses. Close it when done."""
+
+    dialect: Dialect
+    engine: Engine
+    reader: Engine
+    location: str
+    """Where it is, for people; holds no password."""
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A transaction that only reads; it waits for no writer."""
+        with _in_our_words(), self.reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A transaction that writes; committed when the block ends, rolled back if it raises.
+
+        On SQLite it holds the write lock from its first statement: read inside it what it
+        decides on, and keep it short.
+        """
+        with _in_our_words(), self.engine.begin() as connection:
+            yield connection
+
+    def now(self, connection: Connection) -> datetime:
+        """This moment by the one clock that counts: PostgreSQL's own, or the process's."""
+        if self.dialect is Dialect.POSTGRESQL:
+            moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            return moment.astimezone(UTC)
+        return datetime.now(UTC)
+
+    def close(self) -> None:
+        """Give every connection back."""
+        self.engine.dispose()
+        self.reader.dispose()
+
+
+@contextmanager
+def _in_our_words() -> Iterator[None]:
+    """Failures of connection or disk become DatabaseUnavailable; bugs stay what they are."""
+    try:
+        yield
+    except (OperationalError, InterfaceError) as fault:
+        raise DatabaseUnavailable(_first_line(fault)) from fault
+    except DBAPIError as fault:
+        if fault.connection_invalidated:
+            raise DatabaseUnavailable(_first_line(fault)) from fault
+        raise
+
+
+def _first_line(fault: SQLAlchemyError) -> str:
+    original = getattr(fault, "orig", None) or fault
+    return (str(original).strip().splitlines() or [type(original).__name__])[0]

@@ -1,0 +1,65 @@
+"""Bring a database's schema up to this version, or say how the two differ."""
+
+from enum import StrEnum
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, inspect, text
+
+from hourpass.server.db.engine import Database, Dialect
+
+# Any number: what counts is that every Hourpass takes the same lock.
+_LOCK = 4_865_717_170
+
+
+class SchemaState(StrEnum):
+    """How a database's schema stands to the one this version needs."""
+
+    EMPTY = "empty"
+    BEHIND = "behind"
+    CURRENT = "current"
+    AHEAD = "ahead"
+
+
+def state(database: Database) -> SchemaState:
+    """Look without touching."""
+    with database.read() as connection:
+        return _state(connection)
+
+
+def upgrade(database: Database) -> SchemaState:
+    """Migrate, all or nothing, and return what the state was before.
+
+    A database that is AHEAD is left alone: a newer Hourpass has been here.
+    """
+    with database.write() as connection:
+        if database.dialect is Dialect.POSTGRESQL:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+        before = _state(connection)
+        if before in (SchemaState.EMPTY, SchemaState.BEHIND):
+            config = _config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+        return before
+
+
+def _state(connection: Connection) -> SchemaState:
+    script = ScriptDirectory.from_config(_config())
+    heads = set(MigrationContext.configure(connection).get_current_heads())
+    if not heads:
+        others = set(inspect(connection).get_table_names()) - {"alembic_version"}
+        return SchemaState.AHEAD if others else SchemaState.EMPTY
+    if heads == set(script.get_heads()):
+        return SchemaState.CURRENT
+    known = {revision.revision for revision in script.walk_revisions()}
+    return SchemaState.BEHIND if heads <= known else SchemaState.AHEAD
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "hourpass.server.db:migrations")
+    config.set_main_option("path_separator", "os")
+    return config

@@ -1,0 +1,15 @@
+"""Run by Alembic: takes the connection that `hourpass.server.db.migrate` hands over."""
+
+from alembic import context
+
+from hourpass.server.db.schema import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(
+    connection=connection,
+    target_metadata=metadata,
+    render_as_batch=connection.dialect.name == "sqlite",
+    transaction_per_migration=True,
+)
+with context.begin_transaction():
+    context.run_migrations()

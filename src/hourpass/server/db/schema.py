@@ -1,0 +1,218 @@
+"""The tables, once, for both databases. Their history is in `migrations/`."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+from sqlalchemy.types import TypeDecorator
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Moment(TypeDecorator[datetime]):
+    """An aware UTC datetime: `timestamptz` on PostgreSQL, microseconds since 1970 on SQLite."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> Any:
+        """The column type of each database."""
+        return dialect.type_descriptor(
+            BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True)
+        )
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
+        """To the database."""
+        return micros(value) if value is not None and dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        """From the database."""
+        if value is None:
+            return None
+        return moment(value) if dialect.name == "sqlite" else value.astimezone(UTC)
+
+
+def micros(value: datetime) -> int:
+    """Microseconds since 1970: how SQLite keeps a moment."""
+    return (value - EPOCH) // _MICROSECOND
+
+
+def moment(value: int) -> datetime:
+    """The moment that `micros` wrote."""
+    return EPOCH + value * _MICROSECOND
+
+
+_MICROSECOND = datetime.resolution
+# SQLite numbers rows only in a column declared exactly INTEGER PRIMARY KEY.
+_Number = BigInteger().with_variant(Integer, "sqlite")
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# One row: counters that tell every process when what it remembers is out of date.
+installation = Table(
+    "installation",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True),
+    Column("catalogue_version", BigInteger, nullable=False),
+    Column("keys_version", BigInteger, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+organization = Table(
+    "organization",
+    metadata,
+    Column("id", String(40), primary_key=True),
+    Column("name", String(100), nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("suspended_at", Moment),
+)
+
+client = Table(
+    "client",
+    metadata,
+    Column("seq", _Number, Identity(always=True), primary_key=True),
+    Column("client_id", String(24), nullable=False, unique=True),
+    Column("organization", ForeignKey("organization.id"), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("created_by_type", String(10), nullable=False),
+    Column("created_by_id", Text, nullable=False),
+    Column("created_by_name", Text, nullable=False),
+    Column("expires_at", Moment),
+    Column("suspended_at", Moment),
+    Column("secret_rotated_at", Moment),
+    Column("token_generation", Integer, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+client_credential = Table(
+    "client_credential",
+    metadata,
+    Column("id", _Number, Identity(always=True), primary_key=True),
+    Column("client_seq", ForeignKey("client.seq", ondelete="CASCADE"), nullable=False, index=True),
+    Column("digest", LargeBinary(32), nullable=False, unique=True),
+    Column("pepper_version", Integer, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+client_scope = Table(
+    "client_scope",
+    metadata,
+    Column("client_seq", ForeignKey("client.seq", ondelete="CASCADE"), primary_key=True),
+    Column("scope", Text, primary_key=True),
+    Index(None, "scope", "client_seq"),
+)
+
+# Sums that each process adds every few seconds; no token request ever waits for this table.
+usage = Table(
+    "usage",
+    metadata,
+    Column("client_id", String(24), primary_key=True),
+    Column("hour", Moment, primary_key=True),
+    Column("issued", BigInteger, nullable=False),
+    Column("refused", BigInteger, nullable=False),
+    Column("last_issued_at", Moment),
+)
+
+# No foreign keys: what was done outlives what it was done to.
+audit_event = Table(
+    "audit_event",
+    metadata,
+    Column("id", _Number, Identity(always=True), primary_key=True),
+    Column("time", Moment, nullable=False, index=True),
+    Column("event", String(40), nullable=False),
+    Column("actor_type", String(10), nullable=False),
+    Column("actor_id", Text, nullable=False),
+    Column("actor_name", Text, nullable=False),
+    Column("client_id", String(24)),
+    Column("client_name", Text),
+    Column("organization", String(40)),
+    Column("request_id", Text),
+    Column("ip", Text),
+    Column("detail", Text, nullable=False),
+    Index(None, "client_id", "id"),
+    # Issued tokens are nearly all rows: the others have small indexes of their own.
+    Index(
+        "ix_audit_event_deed",
+        "event",
+        "id",
+        sqlite_where=text("event <> 'token.issued'"),
+        postgresql_where=text("event <> 'token.issued'"),
+    ),
+    Index(
+        "ix_audit_event_deed_actor",
+        "actor_id",
+        "id",
+        sqlite_where=text("event <> 'token.issued'"),
+        postgresql_where=text("event <> 'token.issued'"),
+    ),
+)
+
+api = Table(
+    "api",
+    metadata,
+    Column("key", String(40), primary_key=True),
+    Column("identifier", Text, nullable=False, unique=True),
+    Column("name", String(100), nullable=False),
+    Column("base_url", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("retired_at", Moment),
+)
+
+api_scope = Table(
+    "api_scope",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("api_key", ForeignKey("api.key"), nullable=False),
+    Column("description", Text, nullable=False),
+    Column("grants", Text, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("retired_at", Moment),
+)
+
+# Peppers, signing keys and the key for cursors, each encrypted under the master key.
+sealed_key = Table(
+    "sealed_key",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("created_at", Moment, nullable=False),
+)
+
+signing_key = Table(
+    "signing_key",
+    metadata,
+    Column("kid", Text, primary_key=True),
+    Column("algorithm", String(10), nullable=False),
+    Column("public_jwk", Text, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("activates_at", Moment, nullable=False),
+    Column("retires_at", Moment),
+    Column("revoked_at", Moment),
+)

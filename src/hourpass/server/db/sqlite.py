@@ -1,0 +1,90 @@
+"""SQLite: which build, which journal, which locks.
+
+Every writing transaction is BEGIN IMMEDIATE, so that two of them can never deadlock in an
+upgrade; reading ones are plain BEGIN and wait for nobody under WAL.
+"""
+
+import os
+import sqlite3
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from sqlalchemy import create_engine, event
+
+from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
+
+try:
+    import pysqlite3.dbapi2 as _bundled
+except ImportError:
+    _bundled = None
+
+# Older versions can corrupt a WAL that two connections write at once.
+_SAFE_WAL = (3, 51, 3)
+
+driver: ModuleType = sqlite3
+if _bundled is not None and _bundled.sqlite_version_info > sqlite3.sqlite_version_info:
+    driver = _bundled
+
+wal_is_safe: bool = driver.sqlite_version_info >= _SAFE_WAL
+WEAK_VERSION_WARNING = (
+    f"SQLite {driver.sqlite_version} is older than 3.51.3: using the rollback journal, "
+    "which is slower; install a Python package `pysqlite3` with a newer one"
+)
+
+
+def open_sqlite(path: Path, *, busy_timeout_s: float) -> Database:
+    """The embedded database; the file is made when absent (mode 0600).
+
+    `busy_timeout_s` is how long a writer waits for another: 1 s in the server, which then
+    answers 503; longer in commands.
+    """
+    try:
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
+    except OSError as fault:
+        raise DatabaseUnavailable(f"cannot open {path}: {fault.strerror}") from fault
+    engine = create_engine(
+        f"sqlite:///{path}",
+        module=driver,
+        connect_args={
+            "timeout": busy_timeout_s,
+            "check_same_thread": False,
+            "isolation_level": None,
+        },
+    )
+    event.listen(engine, "connect", _on_connect)
+    event.listen(engine, "begin", _on_begin)
+    reader = engine.execution_options(hourpass_begin="BEGIN")
+    return Database(dialect=Dialect.SQLITE, engine=engine, reader=reader, location=f"SQLite {path}")
+
+
+def raw_connection(path: Path, *, busy_timeout_s: float) -> Any:
+    """A bare driver connection, set up like the engine's: for the commit loop."""
+    connection = driver.connect(
+        str(path), timeout=busy_timeout_s, check_same_thread=False, isolation_level=None
+    )
+    _on_connect(connection, None)
+    return connection
+
+
+def weak_settings(connection: Any) -> list[str]:
+    """What keeps an acknowledged commit from being durable; empty when all is well."""
+    synchronous = connection.execute("PRAGMA synchronous").fetchone()[0]
+    journal = connection.execute("PRAGMA journal_mode").fetchone()[0]
+    faults = []
+    if synchronous < 2:
+        faults.append(f"synchronous is {synchronous}, must be FULL (2)")
+    if journal not in ("wal", "truncate", "delete", "persist"):
+        faults.append(f"journal_mode is {journal}, must be on disk")
+    return faults
+
+
+def _on_connect(connection: Any, _record: object) -> None:
+    connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe else 'TRUNCATE'}").fetchone()
+    connection.execute("PRAGMA synchronous=FULL")
+    connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _on_begin(connection: Any) -> None:
+    options = connection.get_execution_options()
+    connection.exec_driver_sql(options.get("hourpass_begin", "BEGIN IMMEDIATE"))

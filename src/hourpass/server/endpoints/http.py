@@ -1,0 +1,172 @@
+"""Reading a request within bounds, and turning answers and refusals into bytes: in one place."""
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+from hourpass.oauth.errors import (
+    InvalidClient,
+    MethodNotAllowed,
+    OAuthError,
+    RequestTooLarge,
+    TemporarilyUnavailable,
+)
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Headers = Sequence[tuple[bytes, bytes]]
+Networks = Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]
+
+BODY_TIMEOUT_S = 10.0
+_PROCESS = uuid4().hex[:12]
+_numbers = count(1)
+
+JSON = (b"content-type", b"application/json")
+NO_STORE: Headers = (
+    (b"cache-control", b"no-store"),
+    (b"pragma", b"no-cache"),
+    (b"x-content-type-options", b"nosniff"),
+)
+_CHALLENGE = (b"www-authenticate", b'Basic realm="hourpass", charset="UTF-8"')
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A whole answer."""
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+
+
+def new_request_id() -> str:
+    """Unique over all processes and restarts; in the audit trail and in every answer's header."""
+    return f"{_PROCESS}-{next(_numbers):x}"
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The body, at most `limit` octets, within ten seconds.
+
+    Raises RequestTooLarge without reading on, and ConnectionError when the caller went away.
+    """
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise RequestTooLarge
+        return body
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            return await _read_parts(message, receive, limit)
+    except TimeoutError:
+        raise ConnectionError("the body did not arrive in time") from None
+
+
+async def _read_parts(message: MutableMapping[str, Any], receive: Receive, limit: int) -> bytes:
+    parts = bytearray()
+    while True:
+        if message["type"] != "http.request":
+            raise ConnectionError("the caller went away")
+        parts += message.get("body", b"")
+        if len(parts) > limit:
+            raise RequestTooLarge
+        if not message.get("more_body"):
+            return bytes(parts)
+        message = await receive()
+
+
+async def respond(send: Send, answer: Answer, *extra: tuple[bytes, bytes]) -> None:
+    """Send an answer whole."""
+    await send(
+        {
+            "type": "http.response.start",
+            "status": answer.status,
+            "headers": [
+                *answer.headers,
+                (b"content-length", str(len(answer.body)).encode("ascii")),
+                *extra,
+            ],
+        }
+    )
+    await send({"type": "http.response.body", "body": answer.body})
+
+
+def refusal(error: OAuthError) -> Answer:
+    """The bytes of a refusal (RFC 6749 section 5.2). Its private detail is not among them."""
+    members = {"error": error.code, "error_description": error.description}
+    if error.reason is not None:
+        members["reason"] = error.reason
+    headers = [JSON, *NO_STORE]
+    if isinstance(error, InvalidClient):
+        headers.append(_CHALLENGE)
+    elif isinstance(error, MethodNotAllowed):
+        headers.append((b"allow", b"POST"))
+    elif isinstance(error, TemporarilyUnavailable):
+        headers.append((b"retry-after", b"1"))
+    return Answer(error.status, headers, json_bytes(members))
+
+
+def json_bytes(value: object) -> bytes:
+    """Compact ASCII JSON."""
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
+
+
+def not_found() -> Answer:
+    """There is no such route."""
+    body = {"error": "not_found", "error_description": "there is nothing at this address"}
+    return Answer(404, [JSON, *NO_STORE], json_bytes(body))
+
+
+def method_not_allowed(*allowed: str) -> Answer:
+    """The route is there, for other methods."""
+    names = ", ".join(allowed)
+    body = {"error": "invalid_request", "error_description": f"this address answers to {names}"}
+    return Answer(405, [JSON, *NO_STORE, (b"allow", names.encode("ascii"))], json_bytes(body))
+
+
+def all_of(headers: Headers, name: bytes) -> list[bytes]:
+    """Every value of a header, in the order received; `name` in lower case."""
+    return [value for key, value in headers if key == name]
+
+
+def caller_address(scope: Mapping[str, Any], trusted: Networks) -> str:
+    """The caller's IP address.
+
+    The peer's, unless the peer is a trusted proxy: then the last address in X-Forwarded-For
+    that no trusted proxy wrote. Used for audit and limits only, never to decide who may.
+    """
+    client = scope.get("client")
+    peer = client[0] if client else ""
+    networks = tuple(trusted)
+    if not networks or not _is_in(peer, networks):
+        return peer
+    forwarded = b",".join(all_of(scope["headers"], b"x-forwarded-for"))
+    for hop in reversed(forwarded.decode("latin-1").split(",")):
+        address = _address(hop.strip())
+        if address is None:
+            return peer
+        if not _is_in(address, networks):
+            return address
+        peer = address
+    return peer
+
+
+def _address(text: str) -> str | None:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        return None
+
+
+def _is_in(address: str, networks: Networks) -> bool:
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return False
+    return any(parsed in network for network in networks if network.version == parsed.version)

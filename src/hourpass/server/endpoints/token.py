@@ -1,0 +1,73 @@
+"""`POST /token`: client credentials in, a one-hour access token out (RFC 6749 section 4.4).
+
+    parse ─▶ join the next commit ─▶ sign ─▶ answer
+
+Every refusal goes through the commit loop as well, so that the first of a minute is on record
+before it is answered, and a made-up client takes the same way as a real one.
+"""
+
+from hourpass.oauth.errors import MethodNotAllowed, OAuthError
+from hourpass.server.endpoints.http import (
+    JSON,
+    NO_STORE,
+    Answer,
+    Networks,
+    Receive,
+    Scope,
+    Send,
+    all_of,
+    caller_address,
+    new_request_id,
+    read_body,
+    refusal,
+    respond,
+)
+from hourpass.server.tokens import authenticate
+from hourpass.server.tokens.commit import CommitLoop
+from hourpass.server.tokens.exchange import Issued, Refused
+from hourpass.server.tokens.issue import TokenWriter, answer
+
+_HEADERS = [JSON, *NO_STORE]
+
+
+class TokenEndpoint:
+    """The token endpoint of one issuer."""
+
+    def __init__(self, loop: CommitLoop, writer: TokenWriter, trusted_proxies: Networks) -> None:
+        self._loop = loop
+        self._writer = writer
+        self._trusted = tuple(trusted_proxies)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One token request, to its answer."""
+        request_id = new_request_id()
+        try:
+            if scope["method"] != "POST":
+                raise MethodNotAllowed
+            body = await read_body(receive, authenticate.MAX_BODY)
+            issued = await self._exchange(scope, body, request_id)
+            reply = Answer(200, _HEADERS, answer(issued, self._writer.write(issued)))
+        except OAuthError as refused:
+            reply = refusal(refused)
+        except ConnectionError:
+            return
+        await respond(send, reply, (b"x-request-id", request_id.encode("ascii")))
+
+    async def _exchange(self, scope: Scope, body: bytes, request_id: str) -> Issued:
+        headers = scope["headers"]
+        ip = caller_address(scope, self._trusted)
+        try:
+            joined: authenticate.TokenRequest | Refused = authenticate.parse(
+                content_type=b", ".join(all_of(headers, b"content-type")),
+                authorization=all_of(headers, b"authorization"),
+                query=scope["query_string"],
+                body=body,
+                request_id=request_id,
+                ip=ip,
+            )
+        except OAuthError as refused:
+            joined = Refused(refused, None, ip, request_id)
+        outcome = await self._loop.join(joined)
+        if isinstance(outcome, Refused):
+            raise outcome.error
+        return outcome

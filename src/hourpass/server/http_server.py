@@ -1,0 +1,150 @@
+"""uvicorn with bounds: how large a request's head may be and how long it may take.
+
+uvicorn's own protocol lets a head grow without end and waits for it for ever.
+"""
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+from uvicorn import Config, Server
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from hourpass.oauth.errors import HeadersTooLarge
+from hourpass.server.endpoints.http import Receive, Scope, Send, refusal, respond
+
+MAX_HEAD = 8 * 1024
+HEAD_TIMEOUT_S = 10.0
+KEEP_ALIVE_S = 75  # longer than proxies keep theirs, so that they never meet a closed one
+GRACE_S = 10
+BACKLOG = 4096
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection whose request heads are at most 8 KiB and arrive within ten seconds."""
+
+    _in_head = True
+    _head = 0
+    _octets = 0
+    _deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
+        """A connection that never sends a head is closed."""
+        super().connection_made(transport)
+        self._arm()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The deadline goes with the connection."""
+        self._disarm()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Feed the parser; stop when a head, complete or not, is over its bound."""
+        if self._in_head:
+            self._octets += len(data)
+        super().data_received(data)
+        if self._in_head and self._octets and not self.transport.is_closing():
+            if self._octets > MAX_HEAD:
+                self._refuse_head()
+            elif self._deadline is None:
+                self._arm()
+
+    def on_message_begin(self) -> None:
+        """A head begins."""
+        super().on_message_begin()
+        self._in_head, self._head = True, 0
+
+    def on_url(self, url: bytes) -> None:
+        """Part of the target."""
+        self._head += len(url)
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A whole header."""
+        self._head += len(name) + len(value) + 4
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """The head is whole: to the app, or to the refusal when it is too large."""
+        self._in_head, self._octets = False, 0
+        self._disarm()
+        if self._head > MAX_HEAD:
+            self.app = _headers_too_large  # for the rest of this connection, which it closes
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """What comes next on this connection is a head again."""
+        self._in_head, self._octets = True, 0
+        super().on_message_complete()
+
+    def _refuse_head(self) -> None:
+        answer = refusal(HeadersTooLarge())
+        lines = [f"HTTP/1.1 {answer.status} Request Header Fields Too Large".encode("ascii")]
+        lines += [name + b": " + value for name, value in answer.headers]
+        lines += [f"content-length: {len(answer.body)}".encode("ascii"), b"connection: close"]
+        self.transport.write(b"\r\n".join([*lines, b"", b""]) + answer.body)
+        self.transport.close()
+
+    def _arm(self) -> None:
+        self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._too_late)
+
+    def _disarm(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+
+    def _too_late(self) -> None:
+        self._deadline = None
+        if self._in_head and not self.transport.is_closing():
+            self.transport.close()
+
+
+async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> None:
+    await respond(send, refusal(HeadersTooLarge()), (b"connection", b"close"))
+
+
+class _Server(Server):
+    """Ends with status 0 on SIGTERM and SIGINT, in-flight requests answered."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop on a signal; a second one does not wait for requests in flight."""
+        previous = {
+            number: signal.signal(number, self.handle_exit)
+            for number in (signal.SIGINT, signal.SIGTERM)
+        }
+        try:
+            yield
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; OSError when the address is taken or not ours."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=BACKLOG)
+
+
+def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str | None) -> None:
+    """Serve until told to stop."""
+    config = Config(
+        app,
+        http=BoundedProtocol,
+        ws="none",
+        lifespan="on",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=GRACE_S,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+    )
+    _Server(config).run(sockets=[listener])

@@ -1,0 +1,63 @@
+"""The keys a process works with, opened: peppers and signing keys at one version."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from hourpass.oauth.jose import PrivateKey
+from hourpass.server.keys import model, store
+from hourpass.server.keys.master import MasterKeys
+from hourpass.server.keys.model import KeyState, SigningKey
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keyring:
+    """Never printed, logged or stored: it holds every secret of the installation."""
+
+    version: int
+    keys: tuple[SigningKey, ...]
+    peppers: dict[int, bytes] = field(repr=False)
+    private: dict[str, PrivateKey] = field(repr=False)
+
+    @property
+    def pepper_version(self) -> int:
+        """The pepper for secrets made from now on."""
+        return max(self.peppers)
+
+    def signer(self, now: datetime) -> PrivateKey | None:
+        """The key that signs now; None when the timetable has a hole, which is a fault."""
+        key = model.active(self.keys, now)
+        return None if key is None else self.private.get(key.kid)
+
+    def jwks(self, now: datetime) -> dict[str, object]:
+        """The public keys (RFC 7517 section 5)."""
+        return {"keys": [key.public_jwk for key in model.published(self.keys, now)]}
+
+
+def load(connection: Connection, master: MasterKeys, now: datetime) -> Keyring:
+    """Open every key that may still be used; raises WrongMasterKey.
+
+    The version is read first: should keys change while they are read, it is the older one,
+    and whoever compares it reads again.
+    """
+    version = store.version(connection)
+    sealed = store.sealed(connection)
+    peppers = {
+        int(name): master.unseal(kind, name, content)
+        for (kind, name), content in sealed.items()
+        if kind == store.PEPPER
+    }
+    keys = tuple(store.signing_keys(connection))
+    usable = (KeyState.ACTIVE, KeyState.NEXT)
+    private = {
+        key.kid: PrivateKey.from_pkcs8(
+            key.algorithm,
+            master.unseal(store.SIGNING, key.kid, sealed[store.SIGNING, key.kid]),
+        )
+        for key in keys
+        if key.state(now) in usable and (store.SIGNING, key.kid) in sealed
+    }
+    if version is None or not peppers:
+        raise LookupError("this database holds no installation")
+    return Keyring(version=version, keys=keys, peppers=peppers, private=private)

@@ -1,0 +1,218 @@
+"""The group commit: token requests join the next commit, and one thread runs the commits.
+
+    event loop:  parse ─▶ join ─────────────────────────▶ sign ─▶ answer
+    this thread:           └▶ decide ─▶ audit rows ─▶ COMMIT ┘
+
+One durable commit serves every request that was waiting when it began. The thread owns its
+connection, the counters of refusals and the usage sums; nothing else touches them.
+"""
+
+import asyncio
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from hourpass.oauth.errors import ServerError, TemporarilyUnavailable
+from hourpass.server.audit.events import AuditEvent
+from hourpass.server.tokens.authenticate import TokenRequest
+from hourpass.server.tokens.exchange import Issued, Refused
+from hourpass.server.tokens.refusals import RefusalCounters
+from hourpass.server.tokens.usage import Key, Sum, UsageSums
+
+Joined = TokenRequest | Refused
+Outcome = Issued | Refused
+_Waiter = tuple[Joined, "asyncio.Future[Outcome]"]
+
+MAX_BATCH = 256
+MAX_WAITING = 10_000
+BUDGET_S = 2.0
+USAGE_EVERY_S = 5.0
+_USAGE_ROWS = 500
+
+_log = logging.getLogger(__name__)
+
+
+class CommitUnknown(Exception):
+    """The commit failed or its outcome is not known: every waiter gets 503."""
+
+
+class Backend(Protocol):
+    """One database's way to decide and record a batch; called by the commit thread only."""
+
+    broken: bool
+    """Set after a fault that leaves what is on disk unknown: the process has to end."""
+
+    def commit(
+        self, joined: Sequence[Joined], refusals: RefusalCounters
+    ) -> tuple[list[Outcome], datetime]:
+        """Decide every request and make the audit rows durable; the outcomes in order.
+
+        Raises CommitUnknown; any other exception is a bug or one bad request.
+        """
+
+    def write_events(self, events: Sequence[AuditEvent]) -> None:
+        """Make events durable that are nobody's answer; raises CommitUnknown."""
+
+    def write_usage(self, sums: Sequence[tuple[Key, Sum]]) -> None:
+        """Add sums; raises CommitUnknown."""
+
+    def abandon(self) -> None:
+        """From another thread: make a commit that hangs fail now."""
+
+    def close(self) -> None:
+        """Give the connection back."""
+
+
+class CommitLoop:
+    """Runs the commits of one process. `start` it, `join` requests, `stop` it."""
+
+    def __init__(self, backend: Backend, on_broken: Callable[[], object]) -> None:
+        """`on_broken` is called, in the event loop, once the answers to a broken batch are out."""
+        self._backend = backend
+        self._on_broken = on_broken
+        self._waiting: deque[_Waiter] = deque()
+        self._running: list[_Waiter] = []
+        self._running_since: float | None = None
+        self._wake = threading.Event()
+        self._stopping = False
+        self._refusals = RefusalCounters()
+        self._usage = UsageSums()
+        self._seen: tuple[datetime, float] | None = None
+        self._usage_due = time.monotonic() + USAGE_EVERY_S
+        self._thread = threading.Thread(target=self._run, name="commit", daemon=True)
+
+    def start(self) -> None:
+        """Begin; call it inside the event loop that will `join`."""
+        self._loop = asyncio.get_running_loop()
+        self._thread.start()
+        self._watch = self._loop.call_later(0.25, self._watch_over)
+
+    async def join(self, joined: Joined) -> Outcome:
+        """The outcome, once it is durable; raises TemporarilyUnavailable when that is unknown."""
+        if len(self._waiting) >= MAX_WAITING or self._stopping:
+            raise TemporarilyUnavailable
+        future: asyncio.Future[Outcome] = self._loop.create_future()
+        self._waiting.append((joined, future))
+        self._wake.set()
+        return await future
+
+    async def stop(self) -> None:
+        """Answer what is waiting, write the sums, end the thread."""
+        self._stopping = True
+        self._wake.set()
+        await asyncio.to_thread(self._thread.join, BUDGET_S * 2)
+        self._watch.cancel()
+
+    # --- in the commit thread -------------------------------------------------------------
+
+    def _run(self) -> None:
+        while True:
+            self._wake.wait(timeout=1.0)
+            self._wake.clear()
+            while self._waiting:
+                self._commit(self._take())
+                time.sleep(0)  # SQLite's other writers get their turn
+                self._write_sums()
+            self._write_sums(everything=self._stopping)
+            if self._stopping and not self._waiting:
+                self._backend.close()
+                return
+
+    def _take(self) -> list[_Waiter]:
+        batch: list[_Waiter] = []
+        try:
+            while len(batch) < MAX_BATCH:
+                batch.append(self._waiting.popleft())
+        except IndexError:
+            pass  # that was all of them
+        return batch
+
+    def _commit(self, batch: list[_Waiter]) -> None:
+        self._running, self._running_since = batch, time.monotonic()
+        try:
+            outcomes: Sequence[Outcome | Exception] = self._decide([item[0] for item in batch])
+        except CommitUnknown as fault:
+            _log.warning("commit failed, answering 503: %s", fault)
+            outcomes = [TemporarilyUnavailable()] * len(batch)
+        self._running, self._running_since = [], None
+        self._loop.call_soon_threadsafe(_deliver, batch, outcomes)
+        if self._backend.broken:
+            self._loop.call_soon_threadsafe(self._on_broken)
+
+    def _decide(self, joined: Sequence[Joined]) -> Sequence[Outcome | Exception]:
+        """The outcomes of a batch; when it fails as a whole, of each request by itself."""
+        try:
+            outcomes, now = self._backend.commit(joined, self._refusals)
+        except CommitUnknown:
+            self._refusals.not_written()
+            raise
+        except Exception as fault:  # noqa: BLE001  (whatever it is, the neighbours go on)
+            self._refusals.not_written()
+            if len(joined) > 1:
+                _log.warning("a batch failed (%s); trying its requests one at a time", fault)
+                return [outcome for item in joined for outcome in self._decide([item])]
+            _log.exception("a token request failed")
+            return [ServerError(detail=type(fault).__name__)]
+        self._refusals.written()
+        self._seen = (now, time.monotonic())
+        for outcome in outcomes:
+            if isinstance(outcome, Issued):
+                self._usage.issued(outcome.client.client_id, outcome.moment)
+            elif outcome.client is not None:
+                self._usage.refused(outcome.client.client_id, now)
+        return outcomes
+
+    def _write_sums(self, *, everything: bool = False) -> None:
+        """Whatever of the counted refusals and the usage is due."""
+        if self._seen is None:
+            return
+        now = self._seen[0] + timedelta(seconds=time.monotonic() - self._seen[1])
+        try:
+            due = self._refusals.due(now, everything=everything)
+            if due:
+                self._backend.write_events(due)
+            self._refusals.forget(now, everything=everything)
+            if everything or time.monotonic() >= self._usage_due:
+                self._write_usage(everything=everything)
+        except CommitUnknown as fault:
+            _log.warning("sums are written later: %s", fault)
+            self._usage_due = time.monotonic() + USAGE_EVERY_S
+
+    def _write_usage(self, *, everything: bool) -> None:
+        while sums := self._usage.take(_USAGE_ROWS):
+            try:
+                self._backend.write_usage(sums)
+            except CommitUnknown:
+                self._usage.put_back(sums)
+                raise
+            if not everything:
+                break  # the rest after the next batch: none of these transactions is long
+        if not self._usage:
+            self._usage_due = time.monotonic() + USAGE_EVERY_S
+
+    # --- in the event loop ----------------------------------------------------------------
+
+    def _watch_over(self) -> None:
+        """A commit over its budget: its waiters get 503, and the connection is abandoned."""
+        since, batch = self._running_since, self._running
+        if since is not None and time.monotonic() - since > BUDGET_S:
+            late = [*batch]
+            while self._waiting:
+                late.append(self._waiting.popleft())
+            _deliver(late, [TemporarilyUnavailable()] * len(late))
+            self._backend.abandon()
+        self._watch = self._loop.call_later(0.25, self._watch_over)
+
+
+def _deliver(batch: list[_Waiter], outcomes: Sequence[Outcome | Exception]) -> None:
+    for (_, future), outcome in zip(batch, outcomes, strict=True):
+        if future.done():
+            continue  # the caller went away, or the budget was spent
+        if isinstance(outcome, Exception):
+            future.set_exception(outcome)
+        else:
+            future.set_result(outcome)

@@ -1,0 +1,290 @@
+"""The group commit on PostgreSQL: decide on the last-known rows, and let the write verify it.
+
+Clients are remembered with their version. One statement writes the audit rows of a whole batch
+where the facts behind each decision still hold (client and version, organization, catalogue,
+keys, the clock) and returns which were written. What was not written, and what would be a
+refusal, is read fresh and decided again. So the usual case is one round trip, and nothing
+stale can issue, on any node.
+"""
+
+import logging
+import os
+import socket
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+
+from hourpass.oauth.errors import TemporarilyUnavailable
+from hourpass.server.audit import store as audit
+from hourpass.server.audit.events import AuditEvent
+from hourpass.server.db.postgres import raw_connection
+from hourpass.server.tokens.authenticate import TokenRequest
+from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome
+from hourpass.server.tokens.exchange import Facts, Issued, Refused, exchange
+from hourpass.server.tokens.issue import audit_detail
+from hourpass.server.tokens.refusals import RefusalCounters
+from hourpass.server.tokens.registered import COLUMNS, Remembered, registered
+from hourpass.server.tokens.usage import Key, Sum
+
+_VERIFIED_WRITE = """
+    INSERT INTO audit_event (time, event, actor_type, actor_id, actor_name,
+        client_id, client_name, organization, request_id, ip, detail)
+    SELECT now(), 'token.issued', 'client', c.client_id, c.name,
+        c.client_id, c.name, c.organization, d.request_id, nullif(d.ip, ''), d.detail
+    FROM unnest(%s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[])
+            AS d (client_id, version, request_id, ip, detail)
+        JOIN client c ON c.client_id = d.client_id AND c.version = d.version
+        JOIN organization o ON o.id = c.organization AND o.suspended_at IS NULL
+        CROSS JOIN installation i
+    WHERE i.catalogue_version = %s AND i.keys_version = %s
+        AND (c.expires_at IS NULL OR c.expires_at > now())
+    RETURNING request_id, time
+"""
+_CLIENTS = f"""
+    SELECT {
+    COLUMNS.format(
+        scopes="string_agg(s.scope, ' ')",
+        credentials="string_agg(encode(k.digest, 'hex') || ':' || k.pepper_version, ' ')",
+    )
+}
+    FROM client c JOIN organization o ON o.id = c.organization
+    WHERE c.client_id = ANY(%s)
+"""  # noqa: S608  (put together from constants)
+_MOMENT = "SELECT catalogue_version, keys_version, clock_timestamp() FROM installation"
+_EVENTS = """
+    INSERT INTO audit_event (time, event, actor_type, actor_id, actor_name,
+        client_id, client_name, organization, request_id, ip, detail)
+    SELECT now(), d.* FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::text[],
+        %s::text[], %s::text[], %s::text[], %s::text[], %s::text[]) AS d
+"""
+_USAGE = """
+    INSERT INTO usage (client_id, hour, issued, refused, last_issued_at)
+    SELECT d.client_id, d.hour, d.issued, d.refused, d.last_issued_at
+    FROM unnest(%s::text[], %s::timestamptz[], %s::bigint[], %s::bigint[], %s::timestamptz[])
+            AS d (client_id, hour, issued, refused, last_issued_at)
+        JOIN client c ON c.client_id = d.client_id
+    ORDER BY d.client_id, d.hour
+    ON CONFLICT (client_id, hour) DO UPDATE SET
+        issued = usage.issued + excluded.issued, refused = usage.refused + excluded.refused,
+        last_issued_at = greatest(usage.last_issued_at, excluded.last_issued_at)
+"""
+_ROUNDS = 3
+_CONNECTION_FAULTS = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    psycopg.errors.ReadOnlySqlTransaction,  # a primary that was demoted
+)
+_RECONNECT_EVERY_S = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class PostgresCommit:
+    """PostgreSQL's backend. Any number of processes and nodes may run one each."""
+
+    broken = False  # its own process is never in doubt: the connection is replaced
+
+    def __init__(self, url: str, load_facts: Callable[[], Facts]) -> None:
+        """`load_facts` reads catalogue and keys."""
+        self._url = url
+        self._load_facts = load_facts
+        self._facts = load_facts()
+        self._remembered = Remembered()
+        self._connection: psycopg.Connection | None = None
+        self._not_before = 0.0
+        self._clock: tuple[datetime, float] | None = None
+        self._standby_lost = False
+
+    def commit(
+        self, joined: Sequence[Joined], refusals: RefusalCounters
+    ) -> tuple[list[Outcome], datetime]:
+        """See `Backend`."""
+        try:
+            connection = self._connected()
+            outcomes = self._decide_and_write(connection, joined)
+            now = self._estimated_now()
+            refused = [outcome for outcome in outcomes if isinstance(outcome, Refused)]
+            events = [event for item in refused if (event := refusals.note(item, now))]
+            if events:
+                self._write_events(connection, events, now)
+        except _CONNECTION_FAULTS as fault:
+            raise self._lost(fault) from fault
+        return outcomes, now
+
+    def write_events(self, events: Sequence[AuditEvent]) -> None:
+        """See `Backend`."""
+        try:
+            self._write_events(self._connected(), events, self._estimated_now())
+        except _CONNECTION_FAULTS as fault:
+            raise self._lost(fault) from fault
+
+    def write_usage(self, sums: Sequence[tuple[Key, Sum]]) -> None:
+        """See `Backend`."""
+        columns = (
+            [client_id for (client_id, _), _ in sums],
+            [hour for (_, hour), _ in sums],
+            [entry.issued for _, entry in sums],
+            [entry.refused for _, entry in sums],
+            [entry.last_issued_at for _, entry in sums],
+        )
+        try:
+            self._connected().execute(_USAGE, columns, prepare=True)
+        except _CONNECTION_FAULTS as fault:
+            raise self._lost(fault) from fault
+
+    def abandon(self) -> None:
+        """Shut the socket: whatever the thread waits for fails now, and its outcome is unknown."""
+        connection = self._connection
+        try:
+            if connection is not None:
+                with socket.socket(fileno=os.dup(connection.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
+        except (psycopg.Error, OSError):
+            pass  # it is gone already
+
+    def close(self) -> None:
+        """See `Backend`."""
+        if self._connection is not None:
+            self._connection.close()
+
+    def _decide_and_write(
+        self, connection: psycopg.Connection, joined: Sequence[Joined]
+    ) -> list[Outcome]:
+        """Decide on what is remembered; whatever that does not settle, decide on fresh rows."""
+        outcomes: dict[int, Outcome] = {
+            index: item for index, item in enumerate(joined) if isinstance(item, Refused)
+        }
+        open_requests = {
+            index: item for index, item in enumerate(joined) if isinstance(item, TokenRequest)
+        }
+        fresh = self._clock is None
+        for _ in range(_ROUNDS):
+            if not open_requests:
+                break
+            if fresh:
+                self._read(connection, {item.client_id for item in open_requests.values()})
+            now = self._estimated_now()
+            decided = {
+                index: exchange(item, self._remembered.get(item.client_id), self._facts, now)
+                for index, item in open_requests.items()
+            }
+            issued = {i: o for i, o in decided.items() if isinstance(o, Issued)}
+            written = self._write_issued(connection, issued) if issued else {}
+            outcomes |= written
+            if fresh:
+                outcomes |= {i: o for i, o in decided.items() if isinstance(o, Refused)}
+            open_requests = {i: r for i, r in open_requests.items() if i not in outcomes}
+            fresh = True
+        for index, item in open_requests.items():  # its rows keep changing under the decision
+            outcomes[index] = Refused(TemporarilyUnavailable(), None, item.ip, item.request_id)
+        return [outcomes[index] for index in range(len(joined))]
+
+    def _write_issued(
+        self, connection: psycopg.Connection, issued: dict[int, Issued]
+    ) -> dict[int, Outcome]:
+        """Those that were written, with the moment at which they were."""
+        items = list(issued.values())
+        rows = connection.execute(
+            _VERIFIED_WRITE,
+            (
+                [item.client.client_id for item in items],
+                [item.client.version for item in items],
+                [item.request_id for item in items],
+                [item.ip for item in items],
+                [audit_detail(item) for item in items],
+                self._facts.catalogue.version,
+                self._facts.keyring.version,
+            ),
+            prepare=True,
+        ).fetchall()
+        self._check_replicated()
+        moments: dict[str, datetime] = dict(rows)
+        if rows:
+            self._clock = (rows[0][1].astimezone(UTC), time.monotonic())
+        return {
+            index: item.at(moments[item.request_id])
+            for index, item in issued.items()
+            if item.request_id in moments
+        }
+
+    def _read(self, connection: psycopg.Connection, client_ids: set[str]) -> None:
+        """These clients, the clock, and catalogue and keys when they changed; all fresh."""
+        row = connection.execute(_MOMENT, prepare=True).fetchone()
+        if row is None:
+            raise CommitUnknown("this database holds no installation")
+        catalogue_version, keys_version, now = row
+        self._clock = (now.astimezone(UTC), time.monotonic())
+        known = (self._facts.catalogue.version, self._facts.keyring.version)
+        if (catalogue_version, keys_version) != known:
+            self._facts = self._load_facts()
+        for client_id in client_ids:
+            self._remembered.forget(client_id)
+        for found in connection.execute(_CLIENTS, (list(client_ids),), prepare=True):
+            self._remembered.put(registered(found, moment=_utc))
+
+    def _write_events(
+        self, connection: psycopg.Connection, events: Sequence[AuditEvent], now: datetime
+    ) -> None:
+        rows = [list(audit.values(event, now).values())[1:] for event in events]
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        connection.execute(_EVENTS, columns, prepare=True)
+        self._check_replicated()
+
+    def _estimated_now(self) -> datetime:
+        """The database's clock as last seen, plus what passed since; the write checks it."""
+        if self._clock is None:
+            return datetime.now(UTC)
+        seen, at = self._clock
+        return seen + timedelta(seconds=time.monotonic() - at)
+
+    def _connected(self) -> psycopg.Connection:
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            return connection
+        if time.monotonic() < self._not_before:
+            raise CommitUnknown("the database was out of reach a moment ago")
+        self._not_before = time.monotonic() + _RECONNECT_EVERY_S
+        connection = raw_connection(self._url, statement_timeout_s=2.0)
+        connection.add_notice_handler(self._on_notice)
+        for statement in _PLANS:
+            connection.execute(statement)
+        self._connection = connection
+        self._remembered.clear()
+        self._clock = None
+        return connection
+
+    def _lost(self, fault: Exception) -> CommitUnknown:
+        """Replace the connection: what it last did is not known."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+        return CommitUnknown((str(fault).strip().splitlines() or ["connection lost"])[0])
+
+    def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
+        """A commit whose wait for its standby was cancelled returns success: it is none."""
+        if notice.sqlstate == "01000" and "synchronous replication" in (
+            notice.message_primary or ""
+        ):
+            self._standby_lost = True
+
+    def _check_replicated(self) -> None:
+        if self._standby_lost:
+            self._standby_lost = False
+            raise CommitUnknown("the standby did not confirm the commit")
+
+
+# The join to the client table is by index for every size of batch and table: without these the
+# planner may hash a million clients to look up ten.
+_PLANS = (
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET plan_cache_mode = force_generic_plan",
+)
+
+
+def _utc(value: Any) -> datetime:
+    moment: datetime = value.astimezone(UTC)
+    return moment

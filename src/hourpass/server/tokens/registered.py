@@ -1,0 +1,82 @@
+"""Clients as the commit loop reads them: one row with scopes and credentials folded in.
+
+`clients.store` reads the same in three statements; here one has to do, and its rows come from
+a bare driver.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from hourpass.server.audit.events import Actor
+from hourpass.server.clients.model import Client
+from hourpass.server.clients.secrets import ClientCredential
+from hourpass.server.tokens.exchange import Registered
+
+# In the order that `registered` unpacks. `{scopes}` and `{credentials}` fold the parts into one
+# text each, which the two databases write differently.
+COLUMNS = """
+    c.client_id, c.organization, c.name, c.description, c.created_at,
+    c.created_by_type, c.created_by_id, c.created_by_name,
+    c.expires_at, c.suspended_at, c.secret_rotated_at, c.token_generation, c.version,
+    o.suspended_at IS NOT NULL,
+    (SELECT {scopes} FROM client_scope s WHERE s.client_seq = c.seq),
+    (SELECT {credentials} FROM client_credential k WHERE k.client_seq = c.seq)
+"""
+
+
+def registered(row: Sequence[Any], *, moment: Any = None) -> Registered:
+    """A row of `COLUMNS`; `moment` turns a time column into an aware datetime where needed."""
+    times = [row[4], row[8], row[9], row[10]]
+    if moment is not None:
+        times = [value if value is None else moment(value) for value in times]
+    created_at: datetime = times[0]
+    client = Client(
+        client_id=row[0],
+        organization=row[1],
+        name=row[2],
+        description=row[3],
+        scopes=frozenset((row[14] or "").split()),
+        credentials=tuple(_credential(part) for part in (row[15] or "").split()),
+        created_at=created_at,
+        created_by=Actor(row[5], row[6], row[7]),
+        expires_at=times[1],
+        suspended_at=times[2],
+        secret_rotated_at=times[3],
+        token_generation=row[11],
+        version=row[12],
+    )
+    return Registered(client, bool(row[13]))
+
+
+def _credential(part: str) -> ClientCredential:
+    """From `<hex digest>:<pepper version>`."""
+    digest, _, pepper_version = part.partition(":")
+    return ClientCredential(bytes.fromhex(digest), int(pepper_version))
+
+
+class Remembered:
+    """Clients read before, at most `limit`; the one remembered longest makes room."""
+
+    def __init__(self, limit: int = 20_000) -> None:
+        self._limit = limit
+        self._clients: dict[str, Registered] = {}
+
+    def get(self, client_id: str) -> Registered | None:
+        """What was last read of a client."""
+        return self._clients.get(client_id)
+
+    def put(self, entry: Registered) -> None:
+        """Remember a client."""
+        clients = self._clients
+        clients[entry.client.client_id] = entry
+        if len(clients) > self._limit:
+            del clients[next(iter(clients))]
+
+    def forget(self, client_id: str) -> None:
+        """Read it again next time."""
+        self._clients.pop(client_id, None)
+
+    def clear(self) -> None:
+        """Read every one again."""
+        self._clients.clear()

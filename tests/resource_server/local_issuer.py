@@ -1,0 +1,165 @@
+"""An issuer to verify against: a real key, and a real HTTP server whose answers are scripted."""
+
+import base64
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Any, Self
+
+from hourpass.oauth.jose import Algorithm, PrivateKey
+from hourpass.resource_server import Verifier
+
+AUDIENCE = "https://api.example.com"
+CLIENT_ID = "m2m_0123456789abcdefghjk"
+NOW = 1_780_000_000
+JWKS = "/.well-known/jwks.json"
+METADATA = "/.well-known/oauth-authorization-server"
+
+Script = Callable[[BaseHTTPRequestHandler], None]
+
+
+class Clock:
+    """Epoch seconds that only a test moves."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = float(now)
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Absent:
+    """Stands for a claim or header parameter that is left out."""
+
+    def __repr__(self) -> str:
+        return "absent"
+
+
+ABSENT = Absent()
+
+
+class LocalIssuer:
+    """`keys` are what the JWKS shows, `requests` the paths that were asked for."""
+
+    def __init__(self) -> None:
+        self.key = PrivateKey.generate(Algorithm.ES256)
+        self.scripts: dict[str, Script] = {}
+        self.requests: list[str] = []
+        issuer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                issuer.requests.append(self.path)
+                issuer.scripts.get(self.path, status(404))(self)
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing."""
+
+        class Server(ThreadingHTTPServer):
+            daemon_threads = True
+
+            def handle_error(self, request: Any, client_address: Any) -> None:
+                """A client that hangs up is what some of these tests want."""
+
+        self._server = Server(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        self.show(self.key)
+        self.scripts[METADATA] = document({"issuer": self.url, "jwks_uri": self.url + JWKS})
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    def show(self, *keys: PrivateKey, **headers: str) -> None:
+        """Publish these keys, and no others."""
+        self.scripts[JWKS] = document({"keys": [dict(key.public_jwk) for key in keys]}, **headers)
+
+    @property
+    def jwks_requests(self) -> int:
+        return self.requests.count(JWKS)
+
+    def verifier(self, clock: Callable[[], float], **settings: Any) -> Verifier:
+        return Verifier(self.url, AUDIENCE, clock=clock, **settings)
+
+    def claims(self, **changes: object) -> dict[str, object]:
+        """Good claims but for the changes; ABSENT takes one out."""
+        good = {
+            "iss": self.url,
+            "sub": CLIENT_ID,
+            "client_id": CLIENT_ID,
+            "aud": AUDIENCE,
+            "scope": "customers:read profile:write",
+            "iat": NOW,
+            "exp": NOW + 3600,
+            "jti": "0a1b2c",
+            "org_id": "default",
+            "gen": 0,
+        }
+        return {name: value for name, value in (good | changes).items() if value is not ABSENT}
+
+    def token(self, key: PrivateKey | None = None, /, **changes: object) -> str:
+        """A token with good claims but for the changes."""
+        return (key or self.key).sign(json.dumps(self.claims(**changes)).encode())
+
+    def token_with_header(self, **changes: object) -> str:
+        """A token with good claims, signed with the real key, but for its header."""
+        header = {"alg": "ES256", "typ": "at+jwt", "kid": self.key.kid} | changes
+        kept = {name: value for name, value in header.items() if value is not ABSENT}
+        return sign_under(self.key, json.dumps(kept).encode(), json.dumps(self.claims()).encode())
+
+
+def sign_under(key: PrivateKey, header: bytes, payload: bytes) -> str:
+    """A token whose signature is good and whose header is any octets."""
+    return replace(key, _header=segment(header).encode() + b".").sign(payload)
+
+
+def segment(octets: bytes) -> str:
+    """base64url without padding."""
+    return base64.urlsafe_b64encode(octets).rstrip(b"=").decode()
+
+
+def document(body: object, **headers: str) -> Script:
+    """Answers 200 with JSON; `Cache_Control=…` becomes that header."""
+    return octets(json.dumps(body).encode(), **headers)
+
+
+def octets(body: bytes, **headers: str) -> Script:
+    """Answers 200 with these octets, whatever they are."""
+
+    def script(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Length", str(len(body)))
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+        handler.wfile.write(body)
+
+    return script
+
+
+def status(code: int, **headers: str) -> Script:
+    """Answers with a status and no body."""
+
+    def script(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(code)
+        handler.send_header("Content-Length", "0")
+        for name, value in headers.items():
+            handler.send_header(name.replace("_", "-"), value)
+        handler.end_headers()
+
+    return script

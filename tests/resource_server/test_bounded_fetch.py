@@ -1,0 +1,170 @@
+"""One GET with bounds that the other side cannot stretch."""
+
+import datetime as dt
+import ipaddress
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from local_issuer import LocalIssuer, Script, document, octets
+
+from hourpass.resource_server.fetch import MAX_BODY, FetchFailed, get_json
+
+
+@pytest.fixture
+def issuer() -> Iterator[LocalIssuer]:
+    """A server whose answers are scripted."""
+    with LocalIssuer() as issuer:
+        yield issuer
+
+
+def drip(start: bytes) -> Script:
+    """Sends one octet more each 20 ms, for as long as anyone reads."""
+
+    def script(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(start)
+        try:
+            for _ in range(500):
+                handler.wfile.write(b"a")
+                time.sleep(0.02)
+        except OSError:
+            return
+
+    return script
+
+
+def silence(handler: BaseHTTPRequestHandler) -> None:
+    """Reads the request and says nothing until the other side leaves."""
+    handler.rfile.read(1)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        silence,
+        drip(b"HTTP/1.1 200 OK\r\nX: "),
+        drip(b"HTTP/1.1 200 OK\r\n\r\n"),
+        drip(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"),
+        drip(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"),
+    ],
+    ids=["silence", "headers", "body", "body of a length", "chunk size"],
+)
+def test_a_drip_does_not_stretch_the_deadline(issuer: LocalIssuer, script: Script) -> None:
+    """Each octet is in time, the answer as a whole is not."""
+    issuer.scripts["/"] = script
+    began = time.monotonic()
+
+    with pytest.raises(FetchFailed, match="out of time"):
+        get_json(f"{issuer.url}/", deadline=began + 0.3)
+
+    assert time.monotonic() - began < 2
+
+
+def test_a_deadline_in_the_past_asks_nobody(issuer: LocalIssuer) -> None:
+    """The second of two fetches may find no time left."""
+    with pytest.raises(FetchFailed, match="no time"):
+        get_json(issuer.url, deadline=time.monotonic() - 1)
+
+    assert issuer.requests == []
+
+
+def test_a_body_is_read_up_to_its_bound(issuer: LocalIssuer) -> None:
+    """256 KiB are good, one octet more is not."""
+    issuer.scripts["/good"] = octets(b"{}" + b" " * (MAX_BODY - 2))
+    issuer.scripts["/more"] = octets(b"{}" + b" " * (MAX_BODY - 1))
+
+    assert get_json(f"{issuer.url}/good", deadline=time.monotonic() + 5)[0] == {}
+    with pytest.raises(FetchFailed, match="more than"):
+        get_json(f"{issuer.url}/more", deadline=time.monotonic() + 5)
+
+
+def test_no_thread_is_left_behind(issuer: LocalIssuer) -> None:
+    """The watchdog ends with the fetch."""
+    issuer.scripts["/"] = document([1])
+
+    assert get_json(f"{issuer.url}/", deadline=time.monotonic() + 60)[0] == [1]
+
+    deadline = time.monotonic() + 5
+    while any(isinstance(thread, threading.Timer) for thread in threading.enumerate()):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class TlsServer:
+    """An https server on 127.0.0.1 with a certificate that nobody knows."""
+
+    def __init__(self, folder: Path) -> None:
+        self.certificate = folder / "certificate.pem"
+        key_file = folder / "key.pem"
+        key = ec.generate_private_key(ec.SECP256R1())
+        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+        now = dt.datetime.now(dt.UTC)
+        address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
+        certificate = (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(name)
+            .public_key(key.public_key())
+            .serial_number(1)
+            .not_valid_before(now - dt.timedelta(hours=1))
+            .not_valid_after(now + dt.timedelta(hours=1))
+            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+            .sign(key, hashes.SHA256())
+        )
+        self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        key_file.write_bytes(
+            key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+        )
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.certificate, key_file)
+        self.server = HTTPServer(("127.0.0.1", 0), _Answer)
+        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
+        self.url = f"https://127.0.0.1:{self.server.server_port}/"
+
+
+class _Answer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        octets(b"[]")(self)
+
+    def log_message(self, *_: object) -> None:
+        """Says nothing."""
+
+
+@pytest.fixture
+def tls(tmp_path: Path) -> Iterator[TlsServer]:
+    """The server, in a thread."""
+    tls = TlsServer(tmp_path)
+    thread = threading.Thread(target=tls.server.serve_forever, args=(0.01,))
+    thread.start()
+    yield tls
+    tls.server.shutdown()
+    tls.server.server_close()
+    thread.join()
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused(tls: TlsServer) -> None:
+    """There is no setting that would switch this off."""
+    with pytest.raises(FetchFailed, match="certificate"):
+        get_json(tls.url, deadline=time.monotonic() + 5)
+
+
+def test_a_certificate_of_a_trusted_authority_is_good(
+    tls: TlsServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system's authorities count, and what `SSL_CERT_FILE` names."""
+    monkeypatch.setenv("SSL_CERT_FILE", str(tls.certificate))
+
+    assert get_json(tls.url, deadline=time.monotonic() + 5)[0] == []

@@ -1,0 +1,491 @@
+"""Keys: found, kept, renewed and rotated without a failed verification and without a flood."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from local_issuer import (
+    AUDIENCE,
+    JWKS,
+    METADATA,
+    NOW,
+    Clock,
+    LocalIssuer,
+    Script,
+    document,
+    octets,
+    status,
+)
+
+from hourpass.oauth.errors import InvalidToken
+from hourpass.oauth.jose import Algorithm, PrivateKey
+from hourpass.resource_server import KeysUnavailable, Verifier, verifier
+
+LATER = NOW + 1_000_000
+
+
+@pytest.fixture
+def issuer() -> Iterator[LocalIssuer]:
+    """An issuer that publishes one key."""
+    with LocalIssuer() as issuer:
+        yield issuer
+
+
+def eventually(truth: Callable[[], bool]) -> None:
+    """Wait for what a background thread does."""
+    deadline = time.monotonic() + 5
+    while not truth():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.002)
+
+
+def after(gate: threading.Event, script: Script) -> Script:
+    """The same answer, but not before the gate opens."""
+
+    def script_behind_gate(handler: BaseHTTPRequestHandler) -> None:
+        gate.wait(10)
+        script(handler)
+
+    return script_behind_gate
+
+
+@pytest.mark.spec("RFC 8414", "3.1", "metadata is found at the issuer's well-known path")
+def test_keys_are_found_through_metadata_once(issuer: LocalIssuer) -> None:
+    """Two requests for the first token, none for those after it."""
+    verifier = issuer.verifier(Clock())
+
+    for number in range(5):
+        verifier.verify(issuer.token(jti=str(number)))
+
+    assert issuer.requests == [METADATA, JWKS]
+
+
+def test_a_configured_address_needs_no_metadata(issuer: LocalIssuer) -> None:
+    """`jwks_uri` may lie anywhere, also where the issuer's name does not resolve."""
+    issuer.scripts["/keys?set=1"] = issuer.scripts.pop(JWKS)
+    verifier = issuer.verifier(Clock(), jwks_uri=f"{issuer.url}/keys?set=1")
+
+    verifier.verify(issuer.token())
+
+    assert issuer.requests == ["/keys?set=1"]
+
+
+@pytest.mark.spec("RFC 8414", "3.1", "the well-known path goes between host and path")
+@pytest.mark.parametrize("place", [f"{METADATA}/tenant", f"/tenant{METADATA}"])
+def test_an_issuer_with_a_path_is_found_in_both_forms(issuer: LocalIssuer, place: str) -> None:
+    """The standard's form, and the appended one that many servers have instead."""
+    name = f"{issuer.url}/tenant"
+    issuer.scripts[place] = document({"issuer": name, "jwks_uri": issuer.url + JWKS})
+
+    Verifier(name, AUDIENCE, clock=Clock()).verify(issuer.token(iss=name))
+
+    assert issuer.requests[-2:] == [place, JWKS]
+
+
+@pytest.mark.spec("RFC 8414", "3.3", "metadata of another issuer must not be used")
+@pytest.mark.parametrize("claimed", ["{}/", "{}.example.com", "", None, 1, True, ["{}"], {}])
+def test_metadata_of_another_issuer_is_not_used(issuer: LocalIssuer, claimed: object) -> None:
+    """Its key set is not even read."""
+    name = claimed.format(issuer.url) if isinstance(claimed, str) else claimed
+    issuer.scripts[METADATA] = document({"issuer": name, "jwks_uri": issuer.url + JWKS})
+
+    with pytest.raises(KeysUnavailable) as refusal:
+        issuer.verifier(Clock()).verify(issuer.token())
+
+    assert refusal.value.status == 503
+    assert "not that of" in refusal.value.detail
+    assert JWKS not in issuer.requests
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        *(None, 0, True, "", [], {}, "/keys", "//127.0.0.1/keys", "file:///etc/passwd"),
+        *("ftp://127.0.0.1/keys", "http://", "http://[", "http://a:b@127.0.0.1/keys", "\ud800"),
+        *("http://127.0.0.1:99999/", "http://127.0.0.1:x/", "http://\r\nx/", "http://é.invalid/"),
+    ],
+)
+def test_a_jwks_uri_that_is_no_web_address_is_not_read(issuer: LocalIssuer, uri: object) -> None:
+    """Only http and https, and nothing but KeysUnavailable is raised."""
+    issuer.scripts[METADATA] = document({"issuer": issuer.url, "jwks_uri": uri})
+
+    with pytest.raises(KeysUnavailable):
+        issuer.verifier(Clock()).verify(issuer.token())
+
+    assert issuer.requests == [METADATA]
+
+
+def _redirect(code: int) -> Script:
+    return status(code, Location="/elsewhere")
+
+
+def _raw(text: bytes) -> Script:
+    """These octets instead of an HTTP answer."""
+
+    def script(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(text)
+
+    return script
+
+
+JUNK: dict[str, Script] = {
+    "empty": octets(b""),
+    "not JSON": octets(b"<html>"),
+    "cut off": octets(b'{"keys": ['),
+    "null": octets(b"null"),
+    "a list": octets(b"[]"),
+    "no keys": octets(b"{}"),
+    "keys null": octets(b'{"keys": null}'),
+    "nested deeply": octets(b"[" * 100_000),
+    "not UTF-8": octets(b"\xff\xfe\xfd"),
+    "an integer too long to read": octets(b'{"keys": ' + b"9" * 5000 + b"}"),
+    "too large": octets(b'{"keys": []}' + b" " * 256 * 1024),
+    "not found": status(404),
+    "server error": status(500),
+    "no content": status(204),
+    "not modified": status(304),
+    "moved": _redirect(301),
+    "found": _redirect(302),
+    "temporary redirect": _redirect(307),
+    "permanent redirect": _redirect(308),
+    "compressed": octets(b"\x1f\x8b\x08\x00", Content_Encoding="gzip"),
+    "a length and no more": _raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}"),
+    "no HTTP": _raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
+    "hangs up": _raw(b""),
+}
+
+
+@pytest.mark.parametrize("name", JUNK)
+def test_junk_instead_of_keys_is_a_503_and_old_keys_stay(issuer: LocalIssuer, name: str) -> None:
+    """Without keys KeysUnavailable; with keys they are used on. No redirect is followed."""
+    clock = Clock()
+    holding, empty = issuer.verifier(clock), issuer.verifier(clock)
+    issuer.scripts["/elsewhere"] = issuer.scripts[JWKS]
+    holding.verify(issuer.token(exp=LATER))
+    issuer.scripts[JWKS] = JUNK[name]
+    asked = issuer.jwks_requests
+
+    with pytest.raises(KeysUnavailable) as refusal:
+        empty.verify(issuer.token(exp=LATER))
+    clock.now += 301
+    holding.verify(issuer.token(exp=LATER))
+    eventually(lambda: issuer.jwks_requests == asked + 2)
+    for _ in range(3):
+        holding.verify(issuer.token(exp=LATER))
+
+    assert refusal.value.detail
+    assert "/elsewhere" not in issuer.requests
+
+
+def test_one_key_that_cannot_be_read_does_not_take_the_others_away(issuer: LocalIssuer) -> None:
+    """Odd members of the set are left out."""
+    good = dict(issuer.key.public_jwk)
+    odd: list[object] = [None, 1, "x", [], {}, {"kid": "a"}, {**good, "kid": "b", "x": 1}]
+    algs: list[object] = [None, [], {}, "none", "HS256", "RS256"]
+    odd += [{**good, "kid": "c", "alg": alg} for alg in algs]
+    odd += [{**good, "kid": "d", "use": "enc"}, {**good, "kid": ["e"]}, {**good, "kty": "oct"}]
+    issuer.scripts[JWKS] = document({"keys": [*odd, good]})
+
+    assert issuer.verifier(Clock()).verify(issuer.token()).key_id == issuer.key.kid
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({}, 300),
+        ({"Cache_Control": "public"}, 300),
+        ({"Cache_Control": "max-age=600"}, 600),
+        ({"Cache_Control": "public, MAX-AGE=60, must-revalidate"}, 60),
+        ({"Cache_Control": 'max-age="120"'}, 120),
+        ({"Cache_Control": "max-age=0"}, 30),
+        ({"Cache_Control": "max-age=1"}, 30),
+        ({"Cache_Control": "max-age=99999999999999999999"}, 86_400),
+        ({"Cache_Control": "max-age=-5"}, 300),
+        ({"Cache_Control": "max-age=soon"}, 300),
+        ({"Cache_Control": "s-maxage=900"}, 300),
+        ({"Cache_Control": "max-age=600", "Age": "500"}, 100),
+        ({"Cache_Control": "max-age=600", "Age": "5000"}, 30),
+        ({"Cache_Control": "max-age=600", "Age": "old"}, 600),
+    ],
+)
+@pytest.mark.spec("RFC 9111", "4.2", "an answer is fresh for its max-age, less its Age")
+def test_keys_are_fresh_for_as_long_as_the_issuer_says(
+    issuer: LocalIssuer, headers: dict[str, str], seconds: int
+) -> None:
+    """Between 30 seconds and a day, 5 minutes where it says nothing."""
+    issuer.show(issuer.key, **headers)
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    verifier.verify(issuer.token(exp=LATER))
+
+    clock.now = NOW + seconds - 1
+    verifier.verify(issuer.token(exp=LATER))
+    assert issuer.jwks_requests == 1
+
+    clock.now = NOW + seconds
+    verifier.verify(issuer.token(exp=LATER))
+    eventually(lambda: issuer.jwks_requests == 2)
+
+
+def test_nobody_waits_for_a_renewal(issuer: LocalIssuer) -> None:
+    """While the issuer takes its time, the old keys verify; one request is under way."""
+    clock, gate = Clock(), threading.Event()
+    verifier = issuer.verifier(clock)
+    verifier.verify(issuer.token())
+    issuer.scripts[JWKS] = after(gate, issuer.scripts[JWKS])
+
+    clock.now += 301
+    began = time.monotonic()
+    for number in range(20):
+        verifier.verify(issuer.token(jti=str(number)))
+    took = time.monotonic() - began
+    gate.set()
+
+    assert took < 2
+    eventually(lambda: issuer.jwks_requests == 2)
+
+
+def test_a_failed_renewal_is_not_repeated_at_once(issuer: LocalIssuer) -> None:
+    """Once in ten seconds, for as long as the outage lasts."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    verifier.verify(issuer.token())
+    issuer.scripts[JWKS] = status(500)
+
+    clock.now += 301
+    verifier.verify(issuer.token())
+    eventually(lambda: issuer.jwks_requests == 2)
+    for _ in range(20):
+        clock.now += 0.4
+        verifier.verify(issuer.token())
+    time.sleep(0.05)
+    assert issuer.jwks_requests == 2
+
+    clock.now += 2.1
+    verifier.verify(issuer.token())
+    eventually(lambda: issuer.jwks_requests == 3)
+
+
+def test_an_outage_at_the_start_ends_by_itself(issuer: LocalIssuer) -> None:
+    """503 at once during the cooldown, good again after it."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    good = issuer.scripts.pop(METADATA)
+
+    for _ in range(5):
+        with pytest.raises(KeysUnavailable, match="try again"):
+            verifier.verify(issuer.token())
+    assert issuer.requests == [METADATA]
+
+    issuer.scripts[METADATA] = good
+    clock.now += 10
+    verifier.verify(issuer.token())
+
+
+def test_a_text_that_is_no_token_needs_no_keys(issuer: LocalIssuer) -> None:
+    """It is 401 also while the issuer is away, and costs no request."""
+    with pytest.raises(InvalidToken):
+        issuer.verifier(Clock()).verify("a.b.c")
+    assert issuer.requests == []
+
+
+def test_a_new_key_verifies_with_its_first_token(issuer: LocalIssuer) -> None:
+    """An unknown kid is looked for at once, although the keys held are fresh."""
+    verifier = issuer.verifier(Clock())
+    verifier.verify(issuer.token())
+    new = PrivateKey.generate(Algorithm.ES256)
+    issuer.show(issuer.key, new)
+
+    assert verifier.verify(issuer.token(new)).key_id == new.kid
+    assert verifier.verify(issuer.token()).key_id == issuer.key.kid
+    assert issuer.jwks_requests == 2
+
+
+def test_a_stranger_cannot_make_us_flood_the_issuer(issuer: LocalIssuer) -> None:
+    """Any number of unknown kids is one request in ten seconds."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    verifier.verify(issuer.token())
+
+    for number in range(50):
+        with pytest.raises(InvalidToken):
+            verifier.verify(issuer.token_with_header(kid=f"stranger-{number}"))
+    assert issuer.jwks_requests == 2
+
+    clock.now += 10
+    with pytest.raises(InvalidToken):
+        verifier.verify(issuer.token_with_header(kid="stranger"))
+    assert issuer.jwks_requests == 3
+
+
+def test_an_unknown_key_is_no_verdict_while_the_issuer_is_away(issuer: LocalIssuer) -> None:
+    """It may be a new key: 503, while tokens of known keys stay good."""
+    verifier = issuer.verifier(Clock())
+    verifier.verify(issuer.token())
+    issuer.scripts[JWKS] = status(502)
+
+    for _ in range(2):
+        with pytest.raises(KeysUnavailable):
+            verifier.verify(issuer.token(PrivateKey.generate(Algorithm.ES256)))
+    verifier.verify(issuer.token(jti="another"))
+
+    assert issuer.jwks_requests == 2
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_withdrawn_key_ends_its_tokens(issuer: LocalIssuer, *, shown: bool) -> None:
+    """With the next key set, also for tokens verified before; an empty set is believed."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    token, new = issuer.token(), PrivateKey.generate(Algorithm.ES256)
+    verifier.verify(token)
+    issuer.show(*([new] if shown else []))
+
+    clock.now += 301
+    verifier.verify(token)
+
+    def refused() -> bool:
+        try:
+            verifier.verify(token)
+        except InvalidToken:
+            return True
+        return False
+
+    eventually(refused)
+
+
+def test_a_key_that_changed_under_its_name_ends_its_tokens(issuer: LocalIssuer) -> None:
+    """What was verified with the old key is verified anew, and fails."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    token = issuer.token()
+    verifier.verify(token)
+    other = {**PrivateKey.generate(Algorithm.ES256).public_jwk, "kid": issuer.key.kid}
+    issuer.scripts[JWKS] = document({"keys": [other]})
+
+    clock.now += 301
+    verifier.verify(token)
+    eventually(lambda: issuer.jwks_requests == 2)
+    time.sleep(0.05)
+
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
+
+
+def test_a_clock_that_is_set_back_does_not_freeze_the_keys(issuer: LocalIssuer) -> None:
+    """The keys are asked for again instead of staying for as long as the jump was."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    verifier.verify(issuer.token(iat=0))
+
+    clock.now -= 3600
+    verifier.verify(issuer.token(iat=0))
+
+    eventually(lambda: issuer.jwks_requests == 2)
+
+
+def test_many_threads_share_one_fetch(issuer: LocalIssuer) -> None:
+    """Twenty first tokens at once are one request, and all are verified."""
+    gate = threading.Event()
+    issuer.scripts[JWKS] = after(gate, issuer.scripts[JWKS])
+    verifier = issuer.verifier(Clock())
+    tokens = [issuer.token(jti=str(number)) for number in range(20)]
+
+    with ThreadPoolExecutor(20) as pool:
+        verified = [pool.submit(verifier.verify, token) for token in tokens]
+        eventually(lambda: JWKS in issuer.requests)
+        gate.set()
+        ids = [future.result(10).jti for future in verified]
+
+    assert ids == [str(number) for number in range(20)]
+    assert issuer.requests == [METADATA, JWKS]
+
+
+def test_many_coroutines_share_one_fetch_and_the_loop_runs_on(issuer: LocalIssuer) -> None:
+    """A coroutine that is cancelled while it waits takes nothing from the others."""
+    asked, gate = threading.Event(), threading.Event()
+    good = after(gate, issuer.scripts[JWKS])
+
+    def asked_then_good(handler: BaseHTTPRequestHandler) -> None:
+        asked.set()
+        good(handler)
+
+    issuer.scripts[JWKS] = asked_then_good
+    verifier = issuer.verifier(Clock())
+
+    async def scenario() -> list[str]:
+        waiting = [
+            asyncio.create_task(verifier.verify_async(issuer.token(jti=str(number))))
+            for number in range(20)
+        ]
+        await asyncio.wait_for(asyncio.to_thread(asked.wait), 5)  # needs a loop that runs
+        waiting[0].cancel()
+        await asyncio.sleep(0.01)
+        assert not any(task.done() for task in waiting[1:])
+        gate.set()
+        return [token.jti for token in await asyncio.gather(*waiting[1:])]
+
+    assert asyncio.run(scenario()) == [str(number) for number in range(1, 20)]
+    assert issuer.requests == [METADATA, JWKS]
+
+
+def test_a_coroutine_gets_the_same_refusals(issuer: LocalIssuer) -> None:
+    """One body for both: InvalidToken, KeysUnavailable and what is remembered."""
+    verifier, lost = issuer.verifier(Clock()), Verifier("http://127.0.0.1:1", AUDIENCE)
+    token = issuer.token()
+
+    with pytest.raises(InvalidToken):
+        asyncio.run(verifier.verify_async(issuer.token(aud="x")))
+    with pytest.raises(KeysUnavailable):
+        asyncio.run(lost.verify_async(token))
+    assert asyncio.run(verifier.verify_async(token)) is verifier.verify(token)
+
+
+def test_a_token_that_expires_while_keys_are_fetched_is_expired(issuer: LocalIssuer) -> None:
+    """The time of the verdict counts, not the time of the question."""
+    clock = Clock()
+
+    def slowly(handler: BaseHTTPRequestHandler) -> None:
+        clock.now = NOW + 3600
+        good(handler)
+
+    good = issuer.scripts[JWKS]
+    issuer.scripts[JWKS] = slowly
+
+    with pytest.raises(InvalidToken, match="expired"):
+        issuer.verifier(clock).verify(issuer.token())
+
+
+def test_a_token_is_verified_once_and_memory_is_bounded(
+    issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The verdict on the least recently used token is forgotten first."""
+    monkeypatch.setattr(verifier, "MAX_REMEMBERED", 2)
+    here = issuer.verifier(Clock())
+    one, two, three = (issuer.token(jti=str(number)) for number in range(3))
+
+    first, second = here.verify(one), here.verify(two)
+    assert here.verify(one) is first
+    here.verify(three)
+
+    assert here.verify(one) is first
+    assert here.verify(two) is not second
+
+
+def test_an_unchanged_key_set_keeps_what_was_verified(issuer: LocalIssuer) -> None:
+    """A renewal that brings the same keys costs no second verification."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    token = issuer.token()
+    first = verifier.verify(token)
+
+    clock.now += 301
+    verifier.verify(token)
+    eventually(lambda: issuer.jwks_requests == 2)
+    time.sleep(0.05)
+
+    assert verifier.verify(token) is first
