@@ -97,8 +97,10 @@ def test_no_credentials_get_a_challenge_without_an_error() -> None:
         ),
         (
             InsufficientScope("customers:read", "profile:read"),
-            'error="insufficient_scope", error_description="this request needs the scope'
-            ' customers:read profile:read", scope="customers:read profile:read"',
+            (
+                'error="insufficient_scope", error_description="this request needs the scope'
+                ' customers:read profile:read", scope="customers:read profile:read"'
+            ),
         ),
     ],
 )

@@ -44,7 +44,7 @@ def get(
     """One request; `authorization` are as many headers."""
 
     async def request() -> httpx.Response:
-        transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
+        transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://api") as client:
             headers = [("Authorization", value) for value in authorization]
             return await client.request(method, path, headers=headers)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from local_issuer import ABSENT, AUDIENCE, CLIENT_ID, NOW, Clock, LocalIssuer
 
@@ -237,6 +237,7 @@ def _judged(issuer: LocalIssuer, verifier: Verifier, payload: bytes) -> AccessTo
         return None
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(NAMES), JSON, min_size=1, max_size=4))
 def test_any_claims_are_good_or_invalid(
     issuer: LocalIssuer, verifier: Verifier, changes: dict[str, object]
@@ -255,6 +256,7 @@ def test_any_claims_are_good_or_invalid(
         assert token.scopes == frozenset(claims.get("scope", "").split())
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_payload_is_good_or_invalid(
     issuer: LocalIssuer, verifier: Verifier, payload: bytes
@@ -263,6 +265,7 @@ def test_any_payload_is_good_or_invalid(
     assert _judged(issuer, verifier, payload) is None
 
 
+@settings(deadline=None)
 @given(st.floats(allow_nan=True) | st.integers())
 def test_any_number_as_a_time_is_good_or_invalid(
     issuer: LocalIssuer, verifier: Verifier, value: float

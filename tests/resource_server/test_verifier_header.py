@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from local_issuer import ABSENT, AUDIENCE, Clock, LocalIssuer, segment, sign_under
 
@@ -205,6 +205,7 @@ def test_every_spelling_of_the_media_type_is_good(
     assert verifier.verify(issuer.token_with_header(typ=typ)).key_id == issuer.key.kid
 
 
+@settings(deadline=None)
 @given(st.text(max_size=200) | st.text(alphabet="abcXYZ019-_.=", max_size=200))
 def test_any_text_is_a_token_or_invalid(text: str) -> None:
     """No text raises anything but InvalidToken, and none of them needs a key."""
@@ -212,6 +213,7 @@ def test_any_text_is_a_token_or_invalid(text: str) -> None:
         UNREACHABLE.verify(text)
 
 
+@settings(deadline=None)
 @given(st.data())
 def test_no_character_of_a_token_can_be_changed(
     issuer: LocalIssuer, verifier: Verifier, data: st.DataObject

@@ -1,6 +1,6 @@
 """A booking system's API, opened to machines: the model of an API protected with Hourpass.
 
-Protection is all in the lines marked ①–⑤; the rest is an ordinary FastAPI app.
+The lines marked ①–⑤ are all that protection takes; the rest is an ordinary FastAPI app.
 """
 
 from typing import Annotated, Any
@@ -14,6 +14,10 @@ from hourpass.resource_server import Verifier  # ①
 from hourpass.resource_server.asgi import BearerTokens  # ②
 from hourpass.resource_server.fastapi import needs  # ③
 
+DESCRIPTION = (
+    "Riverside Studio's customers, bookings, appointments, events and subscription plans."
+    " Every operation needs an access token with the scope that it lists."
+)
 router = APIRouter(responses=refusals.DOCUMENTED)
 
 
@@ -22,16 +26,15 @@ def create_api(issuer: str, audience: str, *, jwks_uri: str | None = None) -> Fa
 
     `jwks_uri` is where the issuer's keys are, if not where its metadata says.
     """
-    app = FastAPI(title="Bookings API", description=__doc__, version="1", redoc_url=None)
+    app = FastAPI(
+        title="Bookings API", description=DESCRIPTION, redoc_url=None, redirect_slashes=False
+    )
     verifier = Verifier(issuer, audience, jwks_uri=jwks_uri)
-    app.add_middleware(BearerTokens, verifier=verifier, public=PUBLIC)  # ④
+    app.add_middleware(BearerTokens, verifier=verifier, public=("/docs", "/openapi.json"))  # ④
     app.state.studio = fresh()
     app.include_router(router)
     refusals.install(app)
     return app
-
-
-PUBLIC = ("/docs", "/openapi.json")
 
 
 def _studio(request: Request) -> Studio:

@@ -162,10 +162,11 @@ def _explain(console: Console, files: dict[str, Path], port: int, api_port: int)
             f'-d @{dashboard} | sed \'s/.*"access_token":"\\([^"]*\\)".*/\\1/\'); echo $TOKEN'
         ),
         "2. A call that its scopes grant:": (
-            f'curl -s localhost:{api_port}/customers -H "Authorization: Bearer $TOKEN"'
+            f'curl -s localhost:{api_port}/customers -H "Authorization: Bearer $TOKEN"; echo'
         ),
         "3. A call that they do not, refused with the scope that is missing:": (
-            f'curl -s localhost:{api_port}/customer/1/profile -H "Authorization: Bearer $TOKEN"'
+            f"curl -s localhost:{api_port}/customer/1001/profile "
+            '-H "Authorization: Bearer $TOKEN"; echo'
         ),
     }
     console.print(Text("Paste these into another terminal:", style="bold"))

