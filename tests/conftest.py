@@ -10,6 +10,10 @@ import pytest
 from support.installation import Installation, Server
 from support.postgres import Cluster
 
+# A machine under load is no reason for a property to fail.
+settings.register_profile("hourpass", deadline=None)
+settings.load_profile("hourpass")
+
 BACKENDS = ("sqlite", "postgresql")
 _numbers = itertools.count(1)
 

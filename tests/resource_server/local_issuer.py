@@ -3,6 +3,7 @@
 import base64
 import json
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -139,9 +140,14 @@ def document(body: object, **headers: str) -> Script:
 
 def octets(body: bytes, **headers: str) -> Script:
     """Answers 200 with these octets, whatever they are."""
+    return status(200, body, **headers)
+
+
+def status(code: int, body: bytes = b"", **headers: str) -> Script:
+    """Answers with this status, and with a body where one is given."""
 
     def script(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(200)
+        handler.send_response(code)
         handler.send_header("Content-Type", "application/json")
         handler.send_header("Content-Length", str(len(body)))
         for name, value in headers.items():
@@ -152,14 +158,26 @@ def octets(body: bytes, **headers: str) -> Script:
     return script
 
 
-def status(code: int, **headers: str) -> Script:
-    """Answers with a status and no body."""
+def after(gate: threading.Event, script: Script) -> Script:
+    """The same answer, but not before the gate opens."""
 
-    def script(handler: BaseHTTPRequestHandler) -> None:
-        handler.send_response(code)
-        handler.send_header("Content-Length", "0")
-        for name, value in headers.items():
-            handler.send_header(name.replace("_", "-"), value)
-        handler.end_headers()
+    def script_behind_gate(handler: BaseHTTPRequestHandler) -> None:
+        gate.wait(10)
+        script(handler)
 
-    return script
+    return script_behind_gate
+
+
+def settle() -> None:
+    """Wait for every fetch that has begun."""
+    for thread in threading.enumerate():
+        if thread.name == "hourpass-jwks":
+            thread.join(5)
+
+
+def eventually(truth: Callable[[], bool]) -> None:
+    """Wait for what a background thread does."""
+    deadline = time.monotonic() + 5
+    while not truth():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.002)

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import APIRouter, FastAPI
-from local_issuer import AUDIENCE, JWKS, Clock, LocalIssuer, status
+from local_issuer import AUDIENCE, JWKS, Clock, LocalIssuer, settle, status
 
 from hourpass.oauth.errors import InsufficientScope, InvalidClient
 from hourpass.resource_server import AccessToken, Verifier
@@ -112,6 +112,24 @@ def test_two_authorization_headers_are_401(issuer: LocalIssuer, verifier: Verifi
     answer = get(BearerTokens(unreachable, verifier), "/", credentials, credentials)
 
     assert answer.status_code == 401
+
+
+def test_a_header_name_in_capitals_counts_too(issuer: LocalIssuer, verifier: Verifier) -> None:
+    """A server that does not lower its names must not hide the second header."""
+    credentials = f"Bearer {issuer.token()}".encode()
+    headers = [(b"authorization", credentials), (b"Authorization", credentials)]
+    sent: list[Message] = []
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    async def receive() -> Message:
+        return {"type": "http.request"}
+
+    scope = {"type": "http", "method": "GET", "path": "/", "headers": headers}
+    asyncio.run(_await(BearerTokens(unreachable, verifier)(scope, receive, send)))
+
+    assert sent[0]["status"] == 401
 
 
 @pytest.mark.spec("RFC 6750", "2.3", "a token in the URL should not be used: here it is not")
@@ -347,4 +365,5 @@ def test_a_key_outage_after_the_start_does_not_stop_the_api(issuer: LocalIssuer)
     try:
         assert get(app, "/", credentials).status_code == 200
     finally:
+        settle()
         issuer.scripts[JWKS] = good

@@ -1,20 +1,14 @@
 """One GET with bounds that the other side cannot stretch."""
 
-import datetime as dt
-import ipaddress
-import ssl
 import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from local_issuer import LocalIssuer, Script, document, octets
+from tls_server import TlsServer
 
 from hourpass.resource_server.fetch import MAX_BODY, FetchFailed, get_json
 
@@ -98,61 +92,11 @@ def test_no_thread_is_left_behind(issuer: LocalIssuer) -> None:
         time.sleep(0.01)
 
 
-class TlsServer:
-    """An https server on 127.0.0.1 with a certificate that nobody knows."""
-
-    def __init__(self, folder: Path) -> None:
-        self.certificate = folder / "certificate.pem"
-        key_file = folder / "key.pem"
-        key = ec.generate_private_key(ec.SECP256R1())
-        name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-        now = dt.datetime.now(dt.UTC)
-        address = x509.IPAddress(ipaddress.IPv4Address("127.0.0.1"))
-        certificate = (
-            x509.CertificateBuilder()
-            .subject_name(name)
-            .issuer_name(name)
-            .public_key(key.public_key())
-            .serial_number(1)
-            .not_valid_before(now - dt.timedelta(hours=1))
-            .not_valid_after(now + dt.timedelta(hours=1))
-            .add_extension(x509.SubjectAlternativeName([address]), critical=False)
-            .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-            .sign(key, hashes.SHA256())
-        )
-        self.certificate.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        key_file.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, key_file)
-        self.server = HTTPServer(("127.0.0.1", 0), _Answer)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        self.url = f"https://127.0.0.1:{self.server.server_port}/"
-
-
-class _Answer(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        octets(b"[]")(self)
-
-    def log_message(self, *_: object) -> None:
-        """Says nothing."""
-
-
 @pytest.fixture
 def tls(tmp_path: Path) -> Iterator[TlsServer]:
-    """The server, in a thread."""
-    tls = TlsServer(tmp_path)
-    thread = threading.Thread(target=tls.server.serve_forever, args=(0.01,))
-    thread.start()
-    yield tls
-    tls.server.shutdown()
-    tls.server.server_close()
-    thread.join()
+    """An https server with a certificate of its own making."""
+    with TlsServer(tmp_path) as tls:
+        yield tls
 
 
 def test_a_certificate_that_nobody_vouches_for_is_refused(tls: TlsServer) -> None:

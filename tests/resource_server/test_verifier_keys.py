@@ -1,9 +1,9 @@
-"""Keys: found, kept, renewed and rotated without a failed verification and without a flood."""
+"""Keys: kept, renewed and rotated without a failed verification and without a flood."""
 
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 
@@ -15,15 +15,17 @@ from local_issuer import (
     NOW,
     Clock,
     LocalIssuer,
-    Script,
+    after,
     document,
-    octets,
+    eventually,
+    settle,
     status,
 )
 
 from hourpass.oauth.errors import InvalidToken
 from hourpass.oauth.jose import Algorithm, PrivateKey
 from hourpass.resource_server import KeysUnavailable, Verifier, verifier
+from hourpass.resource_server.jwks import KeySet
 
 LATER = NOW + 1_000_000
 
@@ -33,164 +35,6 @@ def issuer() -> Iterator[LocalIssuer]:
     """An issuer that publishes one key."""
     with LocalIssuer() as issuer:
         yield issuer
-
-
-def eventually(truth: Callable[[], bool]) -> None:
-    """Wait for what a background thread does."""
-    deadline = time.monotonic() + 5
-    while not truth():
-        assert time.monotonic() < deadline, "it did not come true"
-        time.sleep(0.002)
-
-
-def after(gate: threading.Event, script: Script) -> Script:
-    """The same answer, but not before the gate opens."""
-
-    def script_behind_gate(handler: BaseHTTPRequestHandler) -> None:
-        gate.wait(10)
-        script(handler)
-
-    return script_behind_gate
-
-
-@pytest.mark.spec("RFC 8414", "3.1", "metadata is found at the issuer's well-known path")
-def test_keys_are_found_through_metadata_once(issuer: LocalIssuer) -> None:
-    """Two requests for the first token, none for those after it."""
-    verifier = issuer.verifier(Clock())
-
-    for number in range(5):
-        verifier.verify(issuer.token(jti=str(number)))
-
-    assert issuer.requests == [METADATA, JWKS]
-
-
-def test_a_configured_address_needs_no_metadata(issuer: LocalIssuer) -> None:
-    """`jwks_uri` may lie anywhere, also where the issuer's name does not resolve."""
-    issuer.scripts["/keys?set=1"] = issuer.scripts.pop(JWKS)
-    verifier = issuer.verifier(Clock(), jwks_uri=f"{issuer.url}/keys?set=1")
-
-    verifier.verify(issuer.token())
-
-    assert issuer.requests == ["/keys?set=1"]
-
-
-@pytest.mark.spec("RFC 8414", "3.1", "the well-known path goes between host and path")
-@pytest.mark.parametrize("place", [f"{METADATA}/tenant", f"/tenant{METADATA}"])
-def test_an_issuer_with_a_path_is_found_in_both_forms(issuer: LocalIssuer, place: str) -> None:
-    """The standard's form, and the appended one that many servers have instead."""
-    name = f"{issuer.url}/tenant"
-    issuer.scripts[place] = document({"issuer": name, "jwks_uri": issuer.url + JWKS})
-
-    Verifier(name, AUDIENCE, clock=Clock()).verify(issuer.token(iss=name))
-
-    assert issuer.requests[-2:] == [place, JWKS]
-
-
-@pytest.mark.spec("RFC 8414", "3.3", "metadata of another issuer must not be used")
-@pytest.mark.parametrize("claimed", ["{}/", "{}.example.com", "", None, 1, True, ["{}"], {}])
-def test_metadata_of_another_issuer_is_not_used(issuer: LocalIssuer, claimed: object) -> None:
-    """Its key set is not even read."""
-    name = claimed.format(issuer.url) if isinstance(claimed, str) else claimed
-    issuer.scripts[METADATA] = document({"issuer": name, "jwks_uri": issuer.url + JWKS})
-
-    with pytest.raises(KeysUnavailable) as refusal:
-        issuer.verifier(Clock()).verify(issuer.token())
-
-    assert refusal.value.status == 503
-    assert "not that of" in refusal.value.detail
-    assert JWKS not in issuer.requests
-
-
-@pytest.mark.parametrize(
-    "uri",
-    [
-        *(None, 0, True, "", [], {}, "/keys", "//127.0.0.1/keys", "file:///etc/passwd"),
-        *("ftp://127.0.0.1/keys", "http://", "http://[", "http://a:b@127.0.0.1/keys", "\ud800"),
-        *("http://127.0.0.1:99999/", "http://127.0.0.1:x/", "http://\r\nx/", "http://é.invalid/"),
-    ],
-)
-def test_a_jwks_uri_that_is_no_web_address_is_not_read(issuer: LocalIssuer, uri: object) -> None:
-    """Only http and https, and nothing but KeysUnavailable is raised."""
-    issuer.scripts[METADATA] = document({"issuer": issuer.url, "jwks_uri": uri})
-
-    with pytest.raises(KeysUnavailable):
-        issuer.verifier(Clock()).verify(issuer.token())
-
-    assert issuer.requests == [METADATA]
-
-
-def _redirect(code: int) -> Script:
-    return status(code, Location="/elsewhere")
-
-
-def _raw(text: bytes) -> Script:
-    """These octets instead of an HTTP answer."""
-
-    def script(handler: BaseHTTPRequestHandler) -> None:
-        handler.wfile.write(text)
-
-    return script
-
-
-JUNK: dict[str, Script] = {
-    "empty": octets(b""),
-    "not JSON": octets(b"<html>"),
-    "cut off": octets(b'{"keys": ['),
-    "null": octets(b"null"),
-    "a list": octets(b"[]"),
-    "no keys": octets(b"{}"),
-    "keys null": octets(b'{"keys": null}'),
-    "nested deeply": octets(b"[" * 100_000),
-    "not UTF-8": octets(b"\xff\xfe\xfd"),
-    "an integer too long to read": octets(b'{"keys": ' + b"9" * 5000 + b"}"),
-    "too large": octets(b'{"keys": []}' + b" " * 256 * 1024),
-    "not found": status(404),
-    "server error": status(500),
-    "no content": status(204),
-    "not modified": status(304),
-    "moved": _redirect(301),
-    "found": _redirect(302),
-    "temporary redirect": _redirect(307),
-    "permanent redirect": _redirect(308),
-    "compressed": octets(b"\x1f\x8b\x08\x00", Content_Encoding="gzip"),
-    "a length and no more": _raw(b"HTTP/1.1 200 OK\r\nContent-Length: 50\r\n\r\n{}"),
-    "no HTTP": _raw(b"SSH-2.0-OpenSSH_9.2\r\n"),
-    "hangs up": _raw(b""),
-}
-
-
-@pytest.mark.parametrize("name", JUNK)
-def test_junk_instead_of_keys_is_a_503_and_old_keys_stay(issuer: LocalIssuer, name: str) -> None:
-    """Without keys KeysUnavailable; with keys they are used on. No redirect is followed."""
-    clock = Clock()
-    holding, empty = issuer.verifier(clock), issuer.verifier(clock)
-    issuer.scripts["/elsewhere"] = issuer.scripts[JWKS]
-    holding.verify(issuer.token(exp=LATER))
-    issuer.scripts[JWKS] = JUNK[name]
-    asked = issuer.jwks_requests
-
-    with pytest.raises(KeysUnavailable) as refusal:
-        empty.verify(issuer.token(exp=LATER))
-    clock.now += 301
-    holding.verify(issuer.token(exp=LATER))
-    eventually(lambda: issuer.jwks_requests == asked + 2)
-    for _ in range(3):
-        holding.verify(issuer.token(exp=LATER))
-
-    assert refusal.value.detail
-    assert "/elsewhere" not in issuer.requests
-
-
-def test_one_key_that_cannot_be_read_does_not_take_the_others_away(issuer: LocalIssuer) -> None:
-    """Odd members of the set are left out."""
-    good = dict(issuer.key.public_jwk)
-    odd: list[object] = [None, 1, "x", [], {}, {"kid": "a"}, {**good, "kid": "b", "x": 1}]
-    algs: list[object] = [None, [], {}, "none", "HS256", "RS256"]
-    odd += [{**good, "kid": "c", "alg": alg} for alg in algs]
-    odd += [{**good, "kid": "d", "use": "enc"}, {**good, "kid": ["e"]}, {**good, "kty": "oct"}]
-    issuer.scripts[JWKS] = document({"keys": [*odd, good]})
-
-    assert issuer.verifier(Clock()).verify(issuer.token()).key_id == issuer.key.kid
 
 
 @pytest.mark.parametrize(
@@ -224,11 +68,13 @@ def test_keys_are_fresh_for_as_long_as_the_issuer_says(
 
     clock.now = NOW + seconds - 1
     verifier.verify(issuer.token(exp=LATER))
+    settle()
     assert issuer.jwks_requests == 1
 
     clock.now = NOW + seconds
     verifier.verify(issuer.token(exp=LATER))
-    eventually(lambda: issuer.jwks_requests == 2)
+    settle()
+    assert issuer.jwks_requests == 2
 
 
 def test_nobody_waits_for_a_renewal(issuer: LocalIssuer) -> None:
@@ -244,9 +90,10 @@ def test_nobody_waits_for_a_renewal(issuer: LocalIssuer) -> None:
         verifier.verify(issuer.token(jti=str(number)))
     took = time.monotonic() - began
     gate.set()
+    settle()
 
     assert took < 2
-    eventually(lambda: issuer.jwks_requests == 2)
+    assert issuer.jwks_requests == 2
 
 
 def test_a_failed_renewal_is_not_repeated_at_once(issuer: LocalIssuer) -> None:
@@ -258,16 +105,17 @@ def test_a_failed_renewal_is_not_repeated_at_once(issuer: LocalIssuer) -> None:
 
     clock.now += 301
     verifier.verify(issuer.token())
-    eventually(lambda: issuer.jwks_requests == 2)
+    settle()
     for _ in range(20):
         clock.now += 0.4
         verifier.verify(issuer.token())
-    time.sleep(0.05)
+        settle()
     assert issuer.jwks_requests == 2
 
     clock.now += 2.1
     verifier.verify(issuer.token())
-    eventually(lambda: issuer.jwks_requests == 3)
+    settle()
+    assert issuer.jwks_requests == 3
 
 
 def test_an_outage_at_the_start_ends_by_itself(issuer: LocalIssuer) -> None:
@@ -347,15 +195,10 @@ def test_a_withdrawn_key_ends_its_tokens(issuer: LocalIssuer, *, shown: bool) ->
 
     clock.now += 301
     verifier.verify(token)
+    settle()
 
-    def refused() -> bool:
-        try:
-            verifier.verify(token)
-        except InvalidToken:
-            return True
-        return False
-
-    eventually(refused)
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
 
 
 def test_a_key_that_changed_under_its_name_ends_its_tokens(issuer: LocalIssuer) -> None:
@@ -369,8 +212,7 @@ def test_a_key_that_changed_under_its_name_ends_its_tokens(issuer: LocalIssuer) 
 
     clock.now += 301
     verifier.verify(token)
-    eventually(lambda: issuer.jwks_requests == 2)
-    time.sleep(0.05)
+    settle()
 
     with pytest.raises(InvalidToken):
         verifier.verify(token)
@@ -384,8 +226,22 @@ def test_a_clock_that_is_set_back_does_not_freeze_the_keys(issuer: LocalIssuer) 
 
     clock.now -= 3600
     verifier.verify(issuer.token(iat=0))
+    settle()
 
-    eventually(lambda: issuer.jwks_requests == 2)
+    assert issuer.jwks_requests == 2
+
+
+def test_what_another_thread_brought_is_not_fetched_again(issuer: LocalIssuer) -> None:
+    """A thread that saw no keys, and asks when they have just arrived, has them."""
+    keys = KeySet(issuer.url, None, Algorithm)
+
+    first = keys.fetch(NOW, issuer.key.kid)
+    assert first is not None
+    first.result(5)
+    settle()
+
+    assert keys.fetch(NOW, issuer.key.kid) is None
+    assert keys.current(NOW) is not None
 
 
 def test_many_threads_share_one_fetch(issuer: LocalIssuer) -> None:
@@ -485,7 +341,7 @@ def test_an_unchanged_key_set_keeps_what_was_verified(issuer: LocalIssuer) -> No
 
     clock.now += 301
     verifier.verify(token)
-    eventually(lambda: issuer.jwks_requests == 2)
-    time.sleep(0.05)
+    settle()
 
+    assert issuer.jwks_requests == 2
     assert verifier.verify(token) is first

@@ -7,6 +7,7 @@ import typer
 
 from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_facts, print_json, print_table, refuse, say, when
+from hourpass.server.audit.events import printable
 from hourpass.server.clients import lifecycle, store, wire
 from hourpass.server.clients.lifecycle import NewClient, NotFound, WithSecret
 from hourpass.server.clients.model import Client, Status, is_client_id
@@ -63,7 +64,11 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List API clients, newest first."""
-    wanted = ClientFilter(status=status, scope=scope, organization=organization)
+    wanted = ClientFilter(
+        status=status,
+        scope=None if scope is None else printable(scope, 100),
+        organization=None if organization is None else printable(organization, 100),
+    )
     with opened() as context:
         clients, now, last = _newest(context, wanted, limit)
     if as_json:
@@ -111,7 +116,7 @@ def set_scopes(client_id: _Id, scope: _Scopes, as_json: AsJson = False) -> None:
 def rotate_secret(
     client_id: _Id, revoke_live_tokens: _Revoke = False, as_json: AsJson = False
 ) -> None:
-    """Make a new secret, shown this once; the old one fails from now on."""
+    """Make a new secret, shown this once. The old one fails from now on."""
     with opened() as context:
         made = lifecycle.rotate_secret(
             context.database,

@@ -20,7 +20,10 @@ def token(
     resource: Annotated[str | None, typer.Option(help="Ask for a token for this API.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Get an access token with HOURPASS_CLIENT_ID and HOURPASS_CLIENT_SECRET, and print it."""
+    """Get an access token and print it.
+
+    The credentials are HOURPASS_CLIENT_ID and HOURPASS_CLIENT_SECRET in the environment.
+    """
     client_id = os.environ.get("HOURPASS_CLIENT_ID")
     client_secret = os.environ.get("HOURPASS_CLIENT_SECRET")
     if not client_id or not client_secret:

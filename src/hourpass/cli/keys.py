@@ -16,7 +16,7 @@ app = typer.Typer()
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """List signing keys with their state: next, active, retiring, gone, revoked."""
+    """List signing keys. States: next, active, retiring, gone, revoked."""
     with opened() as context, context.database.read() as connection:
         keys = store.signing_keys(connection)
         now = context.database.now(connection)
@@ -55,7 +55,7 @@ def rotate(as_json: AsJson = False) -> None:
 def revoke(
     kid: Annotated[str, typer.Argument(metavar="KID", help="The key ID.")], as_json: AsJson = False
 ) -> None:
-    """Take a key that leaked out of use now; its tokens fail as soon as verifiers notice."""
+    """Take a leaked key out of use now. Its tokens fail as soon as verifiers notice."""
     with opened() as context:
         try:
             operations.revoke(context.database, context.policy, kid, by_command())
@@ -81,7 +81,7 @@ def new_master(as_json: AsJson = False) -> None:
 
 @app.command()
 def rewrap(as_json: AsJson = False) -> None:
-    """Encrypt every key anew under the first master key; then older lines can go."""
+    """Encrypt every key under the first master key. Then older lines can go."""
     with opened() as context:
         count = operations.rewrap(context.database, context.policy.master)
         name = context.policy.master.fingerprint

@@ -5,17 +5,17 @@ Exit status 0: done. 1: refused, with one clear line on stderr. 2: usage or sett
 
 import importlib
 import importlib.util
-import os
 import sys
 
 import typer
 
 from hourpass import __version__
 from hourpass.cli import integrator
-from hourpass.cli.output import REFUSED, say
+from hourpass.cli.output import REFUSED, ReaderGone, drop_output, say, set_up
 
 _HELP = "Open your API to machines: API clients, one-hour access tokens, exact revocation."
 _INTEGRATOR = ("token",)
+_SERVICE = ("serve", "migrate", "demo")
 # Name → help, each a module of this package with a Typer app or command called `app`.
 _GROUPS = {
     "clients": "API clients: create, list, rotate, suspend, delete.",
@@ -38,14 +38,23 @@ def run() -> None:
             say(_NOT_INSTALLED)
             sys.exit(REFUSED)
         wants_server = False
-    app = _build(with_server=wants_server)
-    if not wants_server:
-        sys.exit(_end(app))
-    failures = importlib.import_module("hourpass.cli.failures")
-    sys.exit(failures.guard(lambda: _end(app)))
+    app = _build(with_server=wants_server, only=words[0] if words else None)
+    set_up()
+    try:
+        if wants_server:
+            failures = importlib.import_module("hourpass.cli.failures")
+            status = failures.guard(lambda: _end(app))
+        else:
+            status = _end(app)
+        sys.stdout.flush()
+    except ReaderGone:
+        drop_output()
+        status = 0
+    sys.exit(status)
 
 
-def _build(*, with_server: bool) -> typer.Typer:
+def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
+    """The command line; of the server's groups just `only`, if it is one: each takes time."""
     app = typer.Typer(
         name="hourpass",
         help=_HELP,
@@ -65,10 +74,12 @@ def _build(*, with_server: bool) -> typer.Typer:
 
     app.command("token")(integrator.token)
     if with_server:
-        service = importlib.import_module("hourpass.cli.service")
-        for command in (service.serve, service.migrate, service.demo):
-            app.command()(command)
-        for name, text in _GROUPS.items():
+        groups = {only: _GROUPS[only]} if only in _GROUPS else _GROUPS
+        if groups is _GROUPS:
+            service = importlib.import_module("hourpass.cli.service")
+            for name in _SERVICE:
+                app.command(name)(getattr(service, name))
+        for name, text in groups.items():
             group = importlib.import_module(f"hourpass.cli.{name}")
             app.add_typer(group.app, name=name, help=text, no_args_is_help=True)
     return app
@@ -82,10 +93,6 @@ def _end(app: typer.Typer) -> int:
         return ended.code if isinstance(ended.code, int) else int(bool(ended.code))
     except KeyboardInterrupt:
         return 130
-    except BrokenPipeError:
-        # Whoever read our output has seen enough; keep Python from complaining at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
     return 0
 
 

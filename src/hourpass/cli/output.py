@@ -1,6 +1,8 @@
 """What commands print: tables for people, JSON for scripts; refusals on stderr, one line each."""
 
+import io
 import json
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -15,6 +17,50 @@ REFUSED, USAGE = 1, 2
 _PIPE_WIDTH = 2000
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for scripts.")]
+
+
+class ReaderGone(BaseException):
+    """Whoever read our output has seen enough: end quietly.
+
+    No BrokenPipeError: Typer and Rich turn those into exit status 1.
+    """
+
+
+class _Output(io.TextIOWrapper):
+    """stdout, in UTF-8 unless a terminal wants another encoding; such a terminal sees escapes."""
+
+    def write(self, text: str, /) -> int:
+        try:
+            return super().write(text)
+        except BrokenPipeError:
+            raise ReaderGone from None
+
+    def flush(self) -> None:
+        try:
+            super().flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
+
+
+def set_up() -> None:
+    """Make stdout one that all text can be written to and that tells when its reader is gone."""
+    if sys.stdout is None:  # closed by whoever started us
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123  (open until we end)
+    stdout = sys.stdout
+    if isinstance(stdout, io.TextIOWrapper):
+        terminal = stdout.isatty()
+        encoding = stdout.encoding if terminal else "utf-8"
+        sys.stdout = _Output(
+            stdout.detach(),
+            encoding=encoding,
+            errors="backslashreplace",
+            line_buffering=terminal,
+        )
+
+
+def drop_output() -> None:
+    """The reader is gone: let what is still buffered go nowhere, so that Python can exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def print_json(value: object) -> None:
@@ -51,8 +97,12 @@ def print_facts(facts: Iterable[tuple[str, str]]) -> None:
 
 
 def say(message: str) -> None:
-    """A sentence for the person at the terminal; out of the way of what a pipe reads."""
-    sys.stderr.write(message + "\n")
+    """A sentence for the person at the terminal; out of the way of what a pipe reads.
+
+    It may hold words from a file or from another server: no escape code of theirs gets through.
+    """
+    visible = "".join(c if c.isprintable() else "\ufffd" for c in message)
+    sys.stderr.write(visible + "\n")
 
 
 def refuse(message: str, status: int = REFUSED) -> NoReturn:

@@ -1,14 +1,16 @@
 """`hourpass scopes`: the catalogue of APIs and scopes."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
+import yaml
 
 from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_json, print_table, refuse, say
 from hourpass.server.catalogue import apply as catalogue
-from hourpass.server.catalogue import file
+from hourpass.server.catalogue import file, openapi
 from hourpass.server.catalogue.wire import api_as_json
 
 app = typer.Typer()
@@ -43,7 +45,7 @@ def apply(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Make the catalogue what FILE says; scopes that clients hold are retired, not lost."""
+    """Make the catalogue what FILE says. Scopes that clients hold are retired, not lost."""
     wanted = file.parse(read_text(path))
     with opened() as context:
         changes = catalogue.apply(
@@ -60,6 +62,34 @@ def apply(
     print_table(("Change", "What"), rows, "Nothing to change: the catalogue says this already.")
     if dry_run and changes:
         say("This was a dry run: nothing was changed.")
+
+
+@app.command()
+def import_openapi(
+    path: Annotated[Path, typer.Argument(metavar="FILE", help="OpenAPI 3, in JSON or YAML.")],
+    key: Annotated[str | None, typer.Option(help="The API's key; default: from the title.")] = None,
+    identifier: Annotated[
+        str | None, typer.Option(help="The tokens' audience; default: the first server's URL.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print a catalogue made from an OpenAPI document's security requirements."""
+    text = read_text(path)
+    try:
+        document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (safe loaders, both)
+    except (yaml.YAMLError, ValueError, RecursionError):
+        refuse(f"{path} is neither JSON nor YAML")
+    imported = openapi.read(document, key=key, identifier=identifier)
+    toml = file.write((imported.api,))
+    file.parse(toml)
+    if as_json:
+        left_out = list(imported.left_out)
+        print_json({"items": [api_as_json(imported.api)], "left_out": left_out})
+        return
+    sys.stdout.write(toml)
+    for line in imported.left_out:
+        say(f"Left out: {line}")
+    say("Look it over, save it as hourpass.toml, then `hourpass scopes apply hourpass.toml`.")
 
 
 def read_text(path: Path) -> str:

@@ -22,7 +22,7 @@ _log = logging.getLogger("hourpass")
 
 
 def serve() -> None:
-    """Run the server, with the settings in the environment and in hourpass.toml."""
+    """Run the server. Its settings are in the environment and in hourpass.toml."""
     settings = config.load()
     logs.configure(settings.log_level)
     opened = context.open_context(
@@ -45,7 +45,7 @@ def serve() -> None:
 
 
 def migrate(as_json: AsJson = False) -> None:
-    """Bring the database's schema up to this version; harmless when it is."""
+    """Bring the database up to this version. Harmless when it is."""
     settings = config.load()
     opened = context.open_context(settings, may_migrate=True, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     location = opened.database.location
@@ -60,7 +60,10 @@ def demo(
     port: Annotated[int, typer.Option(help="Where the server listens.")] = 8080,
     api_port: Annotated[int, typer.Option(help="Where the example API listens.")] = 8081,
 ) -> None:
-    """Start a server, an example API and three API clients, to try Hourpass with curl."""
+    """Start a demo, to try with curl.
+
+    A server, an example API and three API clients, in a folder that is gone afterwards.
+    """
     from hourpass.demo import run
 
     sys.exit(run.demo(port, api_port))

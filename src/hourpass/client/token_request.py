@@ -35,6 +35,8 @@ def request_token(
     """The token endpoint's answer (RFC 6749 5.1); raises TokenRefused or TokenUnavailable."""
     fields = {"grant_type": "client_credentials", "scope": scope, "resource": resource}
     url = issuer.rstrip("/") + "/token"
+    if not url.lower().startswith(("https://", "http://")):
+        raise TokenUnavailable(f"the issuer has to be an https or http URL, not {issuer!r}")
     try:
         with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
             response = pool.request(

@@ -189,12 +189,13 @@ def _check_free(port: int, option: str) -> None:
 
 
 def _wait_for(url: str, children: list[subprocess.Popen[bytes]]) -> None:
+    direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never by a proxy
     deadline = time.monotonic() + _START_TIMEOUT_S
     while time.monotonic() < deadline:
         if any(child.poll() is not None for child in children):
             raise DemoFault("a server could not start; its log is above")
         try:
-            with urllib.request.urlopen(url, timeout=1):  # noqa: S310  (our own address)
+            with direct.open(url, timeout=1):
                 return
         except (urllib.error.URLError, OSError):
             time.sleep(0.05)

@@ -23,6 +23,8 @@ def decode(header: str) -> tuple[str, str]:
         octets = base64.b64decode(match[1], validate=True)
     except binascii.Error as fault:
         raise ValueError("not base64") from fault
+    if base64.b64encode(octets).decode("ascii") != match[1]:
+        raise ValueError("base64, but not as anybody would write it")
     user, colon, password = _text(octets).partition(":")
     if not colon:
         raise ValueError("no colon between ID and secret")

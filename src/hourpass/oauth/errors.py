@@ -1,7 +1,8 @@
 """Refusals, in the words of the standards.
 
     OAuthError
-    ├── InvalidRequest · RequestTooLarge · HeadersTooLarge · UnsupportedMediaType · MethodNotAllowed
+    ├── InvalidRequest ── UnsupportedMediaType · MethodNotAllowed
+    │                     RequestTooLarge · HeadersTooLarge · RequestTimeout
     ├── InvalidClient ── ClientSuspended · ClientExpired · OrganizationSuspended
     ├── InvalidScope · InvalidTarget · UnsupportedGrantType · UnsupportedResponseType
     ├── ServerError · TemporarilyUnavailable
@@ -62,6 +63,13 @@ class HeadersTooLarge(InvalidRequest):
 
     status = 431
     description = "the request headers are larger than 8 KiB"
+
+
+class RequestTimeout(InvalidRequest):
+    """A body that was announced and did not come."""
+
+    status = 408
+    description = "the body did not arrive in time"
 
 
 class InvalidClient(OAuthError):

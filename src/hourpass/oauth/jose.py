@@ -6,10 +6,12 @@ a generic JWS writer takes 65). Nothing here looks at claims: the callers do.
 
 import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterable, Mapping
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -53,6 +55,7 @@ class PrivateKey:
     public_jwk: Mapping[str, str]
     _key: _PrivateKey = field(repr=False)
     _header: bytes = field(repr=False)
+    _signature: Callable[[bytes], bytes] = field(repr=False)
 
     @classmethod
     def generate(cls, algorithm: Algorithm) -> "PrivateKey":
@@ -94,20 +97,29 @@ class PrivateKey:
         public = {**members, "kid": kid, "alg": algorithm.value, "use": "sig"}
         header = {"alg": algorithm.value, "typ": ACCESS_TOKEN_TYPE, "kid": kid}
         encoded = _segment(json.dumps(header, separators=(",", ":")).encode("ascii"))
-        return cls(algorithm, kid, public, key, encoded + b".")
+        return cls(algorithm, kid, public, key, encoded + b".", _signer(key))
 
     def sign(self, payload: bytes) -> str:
         """The compact JWS (RFC 7515 section 3.1) of `payload` with `typ: at+jwt`."""
         signed = self._header + _segment(payload)
-        match self._key:
-            case ec.EllipticCurvePrivateKey():
-                r, s = decode_dss_signature(self._key.sign(signed, _ECDSA))
-                signature = r.to_bytes(32, "big") + s.to_bytes(32, "big")
-            case rsa.RSAPrivateKey():
-                signature = self._key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
-            case _:
-                signature = self._key.sign(signed)
-        return (signed + b"." + _segment(signature)).decode("ascii")
+        return (signed + b"." + _segment(self._signature(signed))).decode("ascii")
+
+
+def _signer(key: _PrivateKey) -> Callable[[bytes], bytes]:
+    """How this kind of key signs; chosen once, since a token cannot wait for it."""
+    match key:
+        case ec.EllipticCurvePrivateKey():
+            return partial(_sign_ecdsa, key)
+        case rsa.RSAPrivateKey():
+            return lambda signed: key.sign(signed, padding.PKCS1v15(), hashes.SHA256())
+        case _:
+            return key.sign
+
+
+def _sign_ecdsa(key: ec.EllipticCurvePrivateKey, signed: bytes) -> bytes:
+    """The raw r and s that JWS wants, where X.509 has DER (RFC 7518 section 3.4)."""
+    r, s = decode_dss_signature(key.sign(signed, _ECDSA))
+    return r.to_bytes(32, "big") + s.to_bytes(32, "big")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +228,7 @@ def _check(key: _PublicKey, signature: bytes, signed: bytes) -> None:
             key.verify(signature, signed)
 
 
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _PUBLIC_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
@@ -223,7 +236,7 @@ _PUBLIC_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
 
 def _segment(octets: bytes) -> bytes:
     """base64url without padding (RFC 7515 section 2)."""
-    return urlsafe_b64encode(octets).rstrip(b"=")
+    return b2a_base64(octets, newline=False).translate(_URL_SAFE).rstrip(b"=")
 
 
 def _octets(segment: str) -> bytes:

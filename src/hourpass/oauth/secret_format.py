@@ -11,6 +11,7 @@ import zlib
 PREFIX = "hps_"
 LENGTH = 53
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+_PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _FORM = re.compile(r"hps_[0-9A-Za-z]{49}")
 
 
@@ -22,7 +23,10 @@ def generate() -> str:
 
 def checksum(body: str) -> str:
     """CRC-32 of `hps_` and the 43 digits, as 6 base62 digits, most significant first."""
-    return _base62(zlib.crc32(body.encode("ascii")), 6)
+    number = zlib.crc32(body.encode("ascii"))
+    rest, low = divmod(number, 3844)
+    high, middle = divmod(rest, 3844)
+    return _PAIRS[high] + _PAIRS[middle] + _PAIRS[low]
 
 
 def is_well_formed(value: str) -> bool:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -186,13 +187,12 @@ def _jwks_uri(metadata: Any, issuer: str) -> str:
         raise FetchFailed(f"the metadata is not that of {issuer}")
     uri = metadata.get("jwks_uri")
     allowed = ("https",) if urlsplit(issuer).scheme == "https" else ("https", "http")
-    try:
-        usable = isinstance(uri, str) and urlsplit(uri).scheme in allowed
-    except ValueError:
-        usable = False
-    if not usable:
-        raise FetchFailed(f"the metadata of {issuer} names no usable jwks_uri")
-    return str(uri)
+    # What is not printable ASCII is no URI, and must not get into a log either.
+    if isinstance(uri, str) and uri.isascii() and uri.isprintable():
+        with suppress(ValueError):
+            if urlsplit(uri).scheme in allowed:
+                return uri
+    raise FetchFailed(f"the metadata of {issuer} names no usable jwks_uri")
 
 
 def _age(headers: Mapping[str, str]) -> int:

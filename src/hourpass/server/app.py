@@ -38,14 +38,13 @@ class App:
         self._context = context
         self.broken = False
         settings = context.settings
-        self._commits = CommitLoop(_backend(context), self._on_broken)
+        writer = TokenWriter(settings.issuer)
+        self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
         self._timetable: asyncio.Task[None] | None = None
         self._routes = _routes(
             settings.issuer,
             {
-                "/token": TokenEndpoint(
-                    self._commits, TokenWriter(settings.issuer), settings.trusted_proxies
-                ),
+                "/token": TokenEndpoint(self._commits, settings.trusted_proxies),
                 metadata.WELL_KNOWN: MetadataEndpoint(settings.issuer),
                 "/.well-known/jwks.json": JwksEndpoint(self._jwks),
                 "/authorize": AuthorizeEndpoint(settings.issuer),

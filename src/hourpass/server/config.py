@@ -7,7 +7,7 @@ a request, and nothing here opens the database.
 import ipaddress
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
@@ -139,28 +139,36 @@ class Settings(BaseModel):
             MasterKeys.parse(value.get_secret_value())
         return value
 
+    @field_validator("tls_cert_file", "tls_key_file", "catalogue")
+    @classmethod
+    def _is_there(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_file():
+            raise ValueError(f"there is no file {value}")
+        return value
+
     @model_validator(mode="after")
     def _together(self) -> "Settings":
+        faults = list(self._faults_together())
+        if faults:
+            raise ValueError("\n".join(faults))
         if not self.issuer:
-            if not is_loopback(self.host):
-                raise ValueError(
-                    f"{PREFIX}ISSUER: needed, the public base URL, since {PREFIX}HOST is not a "
-                    "loopback address"
-                )
             scheme = "https" if self.tls_cert_file else "http"
             object.__setattr__(self, "issuer", f"{scheme}://localhost:{self.port}")
+        return self
+
+    def _faults_together(self) -> Iterator[str]:
+        if not self.issuer and not is_loopback(self.host):
+            yield (
+                f"{PREFIX}ISSUER: needed, the public base URL, since {PREFIX}HOST is not a "
+                "loopback address"
+            )
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
-            raise ValueError(f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together")
-        for name in ("tls_cert_file", "tls_key_file", "catalogue"):
-            path = getattr(self, name)
-            if path is not None and not path.is_file():
-                raise ValueError(f"{PREFIX}{name.upper()}: there is no file {path}")
+            yield f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together"
         if self.is_postgresql and self.master_key is None:
-            raise ValueError(
+            yield (
                 f"{PREFIX}MASTER_KEY: required with PostgreSQL; "
                 "`hourpass keys new-master` prints one"
             )
-        return self
 
     @property
     def is_postgresql(self) -> bool:
@@ -196,7 +204,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings.model_validate({**values, "config_file": path})
     except ValidationError as fault:
-        faults += [_line(error) for error in fault.errors()]
+        faults += [line for error in fault.errors() for line in _line(error).splitlines()]
     if faults:
         raise SettingsFault(faults)
     return settings

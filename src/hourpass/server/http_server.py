@@ -7,16 +7,30 @@ import asyncio
 import contextlib
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any
 
 from uvicorn import Config, Server
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from hourpass.oauth.errors import HeadersTooLarge
-from hourpass.server.endpoints.http import Receive, Scope, Send, refusal, respond
+from hourpass.server.endpoints.http import (
+    WRITE_WHOLE,
+    Receive,
+    Scope,
+    Send,
+    joined,
+    refusal,
+    respond,
+)
 
 MAX_HEAD = 8 * 1024
+MAX_UNREAD = 64 * 1024  # of a request, behind its head: what no endpoint takes
 HEAD_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 75  # longer than proxies keep theirs, so that they never meet a closed one
 GRACE_S = 10
@@ -24,11 +38,15 @@ BACKLOG = 4096
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection whose request heads are at most 8 KiB and arrive within ten seconds."""
+    """One connection whose request heads are at most 8 KiB and arrive within ten seconds.
+
+    What no endpoint takes is bounded too, or it could go on for ever: chunk extensions,
+    trailers, and what is left of a request that already has its answer.
+    """
 
     _in_head = True
     _head = 0
-    _octets = 0
+    _octets = 0  # of the request that is arriving, taken by nobody
     _deadline: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
@@ -42,15 +60,15 @@ class BoundedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Feed the parser; stop when a head, complete or not, is over its bound."""
-        if self._in_head:
-            self._octets += len(data)
+        """Feed the parser; stop when a request is over its bounds."""
+        self._octets += len(data)
         super().data_received(data)
-        if self._in_head and self._octets and not self.transport.is_closing():
-            if self._octets > MAX_HEAD:
-                self._refuse_head()
-            elif self._deadline is None:
-                self._arm()
+        if self.transport.is_closing():
+            return
+        if self._octets > (MAX_HEAD if self._in_head else MAX_UNREAD):
+            self._cut_off()
+        elif self._in_head and self._octets and self._deadline is None:
+            self._arm()
 
     def on_message_begin(self) -> None:
         """A head begins."""
@@ -75,17 +93,38 @@ class BoundedProtocol(HttpToolsProtocol):
             self.app = _headers_too_large  # for the rest of this connection, which it closes
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Part of a body: the endpoint that takes it bounds it; after its answer nobody does."""
+        if not self.cycle.response_complete:
+            self._octets = max(0, self._octets - len(body))
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """What comes next on this connection is a head again."""
         self._in_head, self._octets = True, 0
         super().on_message_complete()
 
-    def _refuse_head(self) -> None:
-        answer = refusal(HeadersTooLarge())
-        lines = [f"HTTP/1.1 {answer.status} Request Header Fields Too Large".encode("ascii")]
-        lines += [name + b": " + value for name, value in answer.headers]
-        lines += [f"content-length: {len(answer.body)}".encode("ascii"), b"connection: close"]
-        self.transport.write(b"\r\n".join([*lines, b"", b""]) + answer.body)
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        """Offer the app to write an answer in one piece."""
+        whole: dict[str, Any] = {WRITE_WHOLE: partial(_write_whole, cycle)}
+        cycle.scope["extensions"] = whole
+        super()._start_asgi_task(cycle, app)
+
+    def on_response_complete(self) -> None:
+        """Answered before its end: the rest of the request gets ten seconds."""
+        super().on_response_complete()
+        if not self._in_head and self.cycle.response_complete:
+            self._arm()
+
+    def _cut_off(self) -> None:
+        """End the connection; with 431 where only this head can be meant by it."""
+        earlier: RequestResponseCycle | None = self.cycle
+        if self._in_head and (earlier is None or earlier.response_complete):
+            answer = refusal(HeadersTooLarge())
+            lines = [f"HTTP/1.1 {answer.status} Request Header Fields Too Large".encode("ascii")]
+            lines += [name + b": " + value for name, value in answer.headers]
+            lines += [f"content-length: {len(answer.body)}".encode("ascii"), b"connection: close"]
+            self.transport.write(b"\r\n".join([*lines, b"", b""]) + answer.body)
         self.transport.close()
 
     def _arm(self) -> None:
@@ -98,8 +137,33 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         self._deadline = None
-        if self._in_head and not self.transport.is_closing():
-            self.transport.close()
+        self.transport.close()
+
+
+def _write_whole(
+    cycle: RequestResponseCycle,
+    status: int,
+    head: bytes,
+    more: Iterable[tuple[bytes, bytes]],
+    body: bytes,
+) -> bool:
+    """What `cycle.send` does for a whole answer, in one write: one system call, one packet.
+
+    False, and nothing written, where it would not be that simple: the caller is gone, reads
+    too slowly, or wants no body.
+    """
+    answered = cycle.disconnected, cycle.response_started
+    if any(answered) or cycle.flow.write_paused or cycle.scope["method"] == "HEAD":
+        return False
+    close = b"" if cycle.keep_alive else b"connection: close\r\n"
+    tail = joined((*cycle.default_headers, *more)) + close + b"\r\n"
+    cycle.response_started = cycle.response_complete = True
+    cycle.transport.write(STATUS_LINE[status] + head + tail + body)
+    cycle.message_event.set()
+    if not cycle.keep_alive:
+        cycle.transport.close()
+    cycle.on_response()
+    return True
 
 
 async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> None:

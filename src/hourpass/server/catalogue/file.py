@@ -1,5 +1,6 @@
 """The catalogue's file: TOML to APIs, with every fault in it at once."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -51,6 +52,27 @@ def parse(text: str) -> tuple[Api, ...]:
     return tuple(apis)
 
 
+def write(apis: tuple[Api, ...]) -> str:
+    """What `parse` reads: the APIs as TOML."""
+    lines: list[str] = []
+    for api in apis:
+        lines += ["[[api]]", f"key = {_quoted(api.key)}"]
+        lines += [f"identifier = {_quoted(api.identifier)}", f"name = {_quoted(api.name)}"]
+        lines += [f"base_url = {_quoted(api.base_url)}", ""]
+        for scope in api.scopes:
+            lines += ["[[api.scope]]", f"name = {_quoted(scope.name)}"]
+            lines.append(f"description = {_quoted(scope.description)}")
+            lines += ["grants = ["]
+            lines += [f"    {_quoted(str(grant))}," for grant in scope.grants]
+            lines += ["]", ""]
+    return "\n".join(lines)
+
+
+def _quoted(text: str) -> str:
+    """A TOML basic string; JSON's escapes are a part of TOML's."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def is_settings_only(text: str) -> bool:
     """Whether the file holds settings and no catalogue: then it changes nothing."""
     try:
@@ -71,8 +93,10 @@ def _api(entry: Any, where: str, faults: list[str]) -> Api:
         faults.append(f"{where}: key is 1-40 of a-z, 0-9 and -, and not {MANAGEMENT_KEY!r}")
     identifier = _text(entry, "identifier", where, faults)
     _check_url(identifier, f"{where}: identifier", faults)
-    base_url = _text(entry, "base_url", where, faults, default=identifier)
-    _check_url(base_url, f"{where}: base_url", faults)
+    base_url = identifier
+    if "base_url" in entry:
+        base_url = _text(entry, "base_url", where, faults)
+        _check_url(base_url, f"{where}: base_url", faults)
     scopes = entry.get("scope", [])
     if not isinstance(scopes, list) or not scopes:
         faults.append(f"{where}: needs at least one [[api.scope]]")

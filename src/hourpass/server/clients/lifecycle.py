@@ -60,8 +60,9 @@ def create(database: Database, keyring: Keyring, new: NewClient, by: Origin) -> 
     with database.write() as connection:
         now = database.now(connection)
         catalogue.hold_still(connection)
-        if organizations.get(connection, new.organization) is None:
-            raise BadInput("organization", f"there is no organization {new.organization!r}")
+        organization = printable(new.organization, 40)
+        if organization != new.organization or not organizations.get(connection, organization):
+            raise BadInput("organization", f"there is no organization {organization!r}")
         problem = catalogue.load(connection, "").problem_with(new.scopes, frozenset())
         if problem is not None:
             raise BadInput("scopes", problem)

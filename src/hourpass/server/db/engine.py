@@ -7,7 +7,13 @@ from datetime import UTC, datetime
 from enum import StrEnum
 
 from sqlalchemy import Connection, Engine, func, select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import (
+    DatabaseError,
+    DBAPIError,
+    InterfaceError,
+    OperationalError,
+    SQLAlchemyError,
+)
 
 
 class Dialect(StrEnum):
@@ -68,7 +74,8 @@ def _in_our_words() -> Iterator[None]:
     except (OperationalError, InterfaceError) as fault:
         raise DatabaseUnavailable(_first_line(fault)) from fault
     except DBAPIError as fault:
-        if fault.connection_invalidated:
+        # SQLite says exactly DatabaseError of a file that is damaged, or no database at all.
+        if fault.connection_invalidated or type(fault) is DatabaseError:
             raise DatabaseUnavailable(_first_line(fault)) from fault
         raise
 

@@ -1,6 +1,7 @@
 """PostgreSQL: connections that give up in time, and the settings that durability needs."""
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError
@@ -23,7 +24,8 @@ def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
     """The shared database; nothing is connected yet."""
     try:
         parsed = make_url(url).set(drivername="postgresql+psycopg")
-    except ArgumentError as fault:
+        conninfo_to_dict(url)
+    except (ArgumentError, ValueError, psycopg.ProgrammingError) as fault:
         raise DatabaseUnavailable("HOURPASS_DATABASE_URL cannot be read") from fault
     options = f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC"
     engine = create_engine(

@@ -13,6 +13,7 @@ from hourpass.oauth.errors import (
     InvalidClient,
     MethodNotAllowed,
     OAuthError,
+    RequestTimeout,
     RequestTooLarge,
     TemporarilyUnavailable,
 )
@@ -24,6 +25,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 Networks = Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 BODY_TIMEOUT_S = 10.0
+# An extension of the ASGI scope: write(status, head, more headers, body) → whether it did.
+WRITE_WHOLE = "hourpass.write_whole"
 _PROCESS = uuid4().hex[:12]
 _numbers = count(1)
 
@@ -43,6 +46,13 @@ class Answer:
     status: int
     headers: Headers
     body: bytes = b""
+    head: bytes = b""
+    """The headers as they are written, for `respond` in one piece; empty: joined when needed."""
+
+
+def joined(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """Headers as they are written."""
+    return b"".join(name + b": " + value + b"\r\n" for name, value in headers)
 
 
 def new_request_id() -> str:
@@ -53,7 +63,8 @@ def new_request_id() -> str:
 async def read_body(receive: Receive, limit: int) -> bytes:
     """The body, at most `limit` octets, within ten seconds.
 
-    Raises RequestTooLarge without reading on, and ConnectionError when the caller went away.
+    Raises RequestTooLarge without reading on, RequestTimeout, and ConnectionError when the
+    caller went away.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
@@ -65,7 +76,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         async with asyncio.timeout(BODY_TIMEOUT_S):
             return await _read_parts(message, receive, limit)
     except TimeoutError:
-        raise ConnectionError("the body did not arrive in time") from None
+        raise RequestTimeout from None
 
 
 async def _read_parts(message: MutableMapping[str, Any], receive: Receive, limit: int) -> bytes:
@@ -81,19 +92,24 @@ async def _read_parts(message: MutableMapping[str, Any], receive: Receive, limit
         message = await receive()
 
 
-async def respond(send: Send, answer: Answer, *extra: tuple[bytes, bytes]) -> None:
-    """Send an answer whole."""
-    await send(
-        {
-            "type": "http.response.start",
-            "status": answer.status,
-            "headers": [
-                *answer.headers,
-                (b"content-length", str(len(answer.body)).encode("ascii")),
-                *extra,
-            ],
-        }
-    )
+async def respond(
+    send: Send, answer: Answer, *extra: tuple[bytes, bytes], scope: Scope | None = None
+) -> None:
+    """Send an answer whole.
+
+    With `scope`, in one piece where the server can do that: two ASGI messages cost a token a
+    sixth of its time. Only for answers whose headers are our own words.
+    """
+    if answer.status != 304:  # its length would have to be that of the body it leaves out
+        extra = ((b"content-length", b"%d" % len(answer.body)), *extra)
+    if scope is not None:
+        write = scope.get("extensions", {}).get(WRITE_WHOLE)
+        if write is not None and write(
+            answer.status, answer.head or joined(answer.headers), extra, answer.body
+        ):
+            return
+    headers = [*answer.headers, *extra]
+    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
     await send({"type": "http.response.body", "body": answer.body})
 
 
@@ -107,6 +123,8 @@ def refusal(error: OAuthError) -> Answer:
         headers.append(_CHALLENGE)
     elif isinstance(error, MethodNotAllowed):
         headers.append((b"allow", b"POST"))
+    elif isinstance(error, RequestTooLarge | RequestTimeout):
+        headers.append((b"connection", b"close"))  # the rest of the body is not read
     elif isinstance(error, TemporarilyUnavailable):
         headers.append((b"retry-after", b"1"))
     return Answer(error.status, headers, json_bytes(members))

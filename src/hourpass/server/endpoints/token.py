@@ -17,6 +17,7 @@ from hourpass.server.endpoints.http import (
     Send,
     all_of,
     caller_address,
+    joined,
     new_request_id,
     read_body,
     refusal,
@@ -24,18 +25,18 @@ from hourpass.server.endpoints.http import (
 )
 from hourpass.server.tokens import authenticate
 from hourpass.server.tokens.commit import CommitLoop
-from hourpass.server.tokens.exchange import Issued, Refused
-from hourpass.server.tokens.issue import TokenWriter, answer
+from hourpass.server.tokens.exchange import Refused
 
 _HEADERS = [JSON, *NO_STORE]
+_HEAD = joined(_HEADERS)
 
 
 class TokenEndpoint:
     """The token endpoint of one issuer."""
 
-    def __init__(self, loop: CommitLoop, writer: TokenWriter, trusted_proxies: Networks) -> None:
+    def __init__(self, loop: CommitLoop[bytes], trusted_proxies: Networks) -> None:
+        """`loop` signs, too: what it gives for a good request is the body of the answer."""
         self._loop = loop
-        self._writer = writer
         self._trusted = tuple(trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -45,19 +46,18 @@ class TokenEndpoint:
             if scope["method"] != "POST":
                 raise MethodNotAllowed
             body = await read_body(receive, authenticate.MAX_BODY)
-            issued = await self._exchange(scope, body, request_id)
-            reply = Answer(200, _HEADERS, answer(issued, self._writer.write(issued)))
+            reply = Answer(200, _HEADERS, await self._exchange(scope, body, request_id), _HEAD)
         except OAuthError as refused:
             reply = refusal(refused)
         except ConnectionError:
             return
-        await respond(send, reply, (b"x-request-id", request_id.encode("ascii")))
+        await respond(send, reply, (b"x-request-id", request_id.encode("ascii")), scope=scope)
 
-    async def _exchange(self, scope: Scope, body: bytes, request_id: str) -> Issued:
+    async def _exchange(self, scope: Scope, body: bytes, request_id: str) -> bytes:
         headers = scope["headers"]
         ip = caller_address(scope, self._trusted)
         try:
-            joined: authenticate.TokenRequest | Refused = authenticate.parse(
+            request: authenticate.TokenRequest | Refused = authenticate.parse(
                 content_type=b", ".join(all_of(headers, b"content-type")),
                 authorization=all_of(headers, b"authorization"),
                 query=scope["query_string"],
@@ -66,8 +66,8 @@ class TokenEndpoint:
                 ip=ip,
             )
         except OAuthError as refused:
-            joined = Refused(refused, None, ip, request_id)
-        outcome = await self._loop.join(joined)
+            request = Refused(refused, None, ip, request_id)
+        outcome = await self._loop.join(request)
         if isinstance(outcome, Refused):
             raise outcome.error
         return outcome

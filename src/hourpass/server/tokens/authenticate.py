@@ -6,7 +6,6 @@ needs no secret to be refused (syntax) is refused here; what a right secret must
 """
 
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
@@ -130,18 +129,17 @@ def _json(body: bytes) -> Parameters:
     """The known members of a JSON body; null and empty are absent."""
     try:
         text = body.decode("utf-8")
-        members = json.loads(text, object_pairs_hook=_Pairs, parse_constant=_refuse_constant)
+        members = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
+        if "\\u" in text:  # only an escape can be half of a surrogate pair
+            json.dumps(members, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError):
         raise InvalidRequest("the body is not well-formed JSON") from None
-    if not isinstance(members, _Pairs):
+    if not isinstance(members, dict):
         raise InvalidRequest("the body has to be a JSON object")
-    names = [name for name, _ in members]
-    if len(set(names)) != len(names):
-        raise InvalidRequest("a member stands in the JSON object twice")
     known = []
-    for name, value in members:
+    for name, value in members.items():
         if name in _KNOWN and value is not None:
-            if not isinstance(value, str) or _SURROGATE.search(value):
+            if not isinstance(value, str):
                 raise InvalidRequest(f"{name} has to be a string")
             known.append((name, value))
     return _once_each(known)
@@ -175,12 +173,12 @@ def _refuse_query(query: bytes) -> None:
             raise InvalidRequest("send the parameters in the body, never in the URL")
 
 
-class _Pairs(list[tuple[str, object]]):
-    """A JSON object as it was written, so that a repeated member can be seen."""
+def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise InvalidRequest("a member stands in a JSON object twice")
+    return members
 
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")

@@ -1,6 +1,5 @@
 """What an access token says (RFC 9068 section 2.2), and its signature."""
 
-import calendar
 import json
 
 from hourpass.server.tokens.exchange import Issued
@@ -22,7 +21,7 @@ class TokenWriter:
         """
         client = issued.client
         client_id = client.client_id
-        issued_at = calendar.timegm(issued.moment.utctimetuple())
+        issued_at = int(issued.moment.timestamp())
         claims = (
             f'{{"iss":{self._issuer},"sub":"{client_id}","client_id":"{client_id}",'
             f'"aud":{issued.granted.audience},"scope":"{issued.granted.scope}",'
@@ -31,13 +30,12 @@ class TokenWriter:
         )
         return issued.signer.sign(claims.encode("ascii"))
 
-
-def answer(issued: Issued, token: str) -> bytes:
-    """The successful answer of the token endpoint (RFC 6749 section 5.1)."""
-    return (
-        f'{{"access_token":"{token}","token_type":"Bearer","expires_in":{LIFETIME_S},'
-        f'"scope":"{issued.granted.scope}"}}'
-    ).encode("ascii")
+    def answer(self, issued: Issued) -> bytes:
+        """The successful answer of the token endpoint (RFC 6749 section 5.1)."""
+        return (
+            f'{{"access_token":"{self.write(issued)}","token_type":"Bearer",'
+            f'"expires_in":{LIFETIME_S},"scope":"{issued.granted.scope}"}}'
+        ).encode("ascii")
 
 
 def audit_detail(issued: Issued) -> str:

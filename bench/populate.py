@@ -1,0 +1,89 @@
+"""Many clients in a moment: rows as the lifecycle writes them, without an audit event each."""
+
+import base64
+import secrets as random
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+from sqlalchemy import insert, select, text
+
+from hourpass.server.audit.events import SYSTEM
+from hourpass.server.clients import secrets
+from hourpass.server.context import Context
+from hourpass.server.db.engine import Dialect
+from hourpass.server.db.schema import client, client_credential, client_scope
+
+_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+_CHUNK = 20_000
+SCOPES = ("bookings:read", "customers:read")
+
+
+def populate(context: Context, count: int, credentials: Path, *, keep: int) -> None:
+    """Add `count` clients; write `keep` of them, spread evenly, as base64 `id:secret` lines."""
+    keyring = context.keyring()
+    version = keyring.pepper_version
+    pepper = keyring.peppers[version]
+    every = max(1, count // keep)
+    with context.database.read() as connection:
+        now = context.database.now(connection)
+    kept: list[str] = []
+
+    def clients() -> Iterator[tuple[dict[str, object], bytes]]:
+        for number in range(count):
+            client_id = "m2m_" + "".join(random.choice(_LETTERS) for _ in range(20))
+            secret = secrets.new()
+            if number % every == 0 and len(kept) < keep:
+                pair = f"{client_id}:{secret.reveal()}".encode()
+                kept.append(base64.b64encode(pair).decode())
+            yield (
+                {
+                    "client_id": client_id,
+                    "organization": "default",
+                    "name": f"Integration {number}",
+                    "description": "",
+                    "created_at": now,
+                    "created_by_type": SYSTEM.type,
+                    "created_by_id": SYSTEM.id,
+                    "created_by_name": SYSTEM.name,
+                    "token_generation": 1,
+                    "version": 1,
+                },
+                secrets.digest(secret, pepper),
+            )
+
+    source = clients()
+    while chunk := list(islice(source, _CHUNK)):
+        with context.database.write() as connection:
+            connection.execute(insert(client), [row for row, _ in chunk])
+            ids = [row["client_id"] for row, _ in chunk]
+            seqs = dict(
+                connection.execute(
+                    select(client.c.client_id, client.c.seq)
+                    .order_by(client.c.seq.desc())
+                    .limit(len(chunk))
+                ).all()  # type: ignore[arg-type]  # pairs
+            )
+            connection.execute(
+                insert(client_credential),
+                [
+                    {
+                        "client_seq": seqs[client_id],
+                        "digest": digest,
+                        "pepper_version": version,
+                        "created_at": now,
+                    }
+                    for client_id, (_, digest) in zip(ids, chunk, strict=True)
+                ],
+            )
+            connection.execute(
+                insert(client_scope),
+                [{"client_seq": seqs[i], "scope": name} for i in ids for name in SCOPES],
+            )
+    if context.database.dialect is Dialect.POSTGRESQL:
+        with context.database.engine.connect() as connection:
+            free = connection.execution_options(isolation_level="AUTOCOMMIT")
+            free.execute(text("VACUUM ANALYZE client"))
+            free.execute(text("VACUUM ANALYZE client_credential"))
+            free.execute(text("VACUUM ANALYZE client_scope"))
+    credentials.write_text("\n".join(kept) + "\n")
