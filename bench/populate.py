@@ -62,7 +62,7 @@ def populate(context: Context, count: int, credentials: Path, *, keep: int) -> N
                     select(client.c.client_id, client.c.seq)
                     .order_by(client.c.seq.desc())
                     .limit(len(chunk))
-                ).all()  # type: ignore[arg-type]  # pairs
+                ).all()
             )
             connection.execute(
                 insert(client_credential),

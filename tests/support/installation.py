@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,10 +159,16 @@ class Finished:
 class Server:
     """`hourpass serve` as a process of its own on an installation."""
 
-    def __init__(self, installation: Installation, *prefix: str, **environ: str) -> None:
-        """`prefix` is put before the command (strace, faketime)."""
+    def __init__(
+        self,
+        installation: Installation,
+        *prefix: str,
+        program: Sequence[str] = (sys.executable, "-m", "hourpass"),
+        **environ: str,
+    ) -> None:
+        """`prefix` is put before the command (strace, taskset)."""
         self.installation = installation
-        self._prefix = prefix
+        self._command = [*prefix, *program, "serve"]
         self._environ = environ
         self.log = installation.folder / "server.log"
         self.process: subprocess.Popen[bytes] | None = None
@@ -172,7 +178,7 @@ class Server:
         """Start it and wait until it is ready."""
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*self._prefix, sys.executable, "-m", "hourpass", "serve"],
+                self._command,
                 env={**clean_environ(), **self.installation.environ, **self._environ},
                 stdout=log,
                 stderr=log,

@@ -73,7 +73,7 @@ def import_openapi(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a catalogue made from an OpenAPI document's security requirements."""
+    """Print a catalogue made from an OpenAPI document. Its security requirements say how."""
     text = read_text(path)
     try:
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (safe loaders, both)

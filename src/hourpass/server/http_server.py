@@ -5,6 +5,7 @@ uvicorn's own protocol lets a head grow without end and waits for it for ever.
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 from collections.abc import Iterable, Iterator
@@ -62,6 +63,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         """Feed the parser; stop when a request is over its bounds."""
         self._octets += len(data)
+        if self._in_head and (b"pgrade" in data or b"PGRADE" in data):
+            data = _without_upgrade(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
@@ -138,6 +141,19 @@ class BoundedProtocol(HttpToolsProtocol):
     def _too_late(self) -> None:
         self._deadline = None
         self.transport.close()
+
+
+def _without_upgrade(data: bytes) -> bytes:
+    """The same with the header under another name, so that it is ignored (RFC 9110 7.8).
+
+    The parser takes whatever comes behind an upgrade for another protocol and drops the body;
+    Java's client asks for h2c with its first request.
+    """
+    head, end, rest = data.partition(b"\r\n\r\n")
+    return _UPGRADE.sub(b"\r\nx-upgrade:", head) + end + rest
+
+
+_UPGRADE = re.compile(rb"\r\nupgrade:", re.IGNORECASE)
 
 
 def _write_whole(

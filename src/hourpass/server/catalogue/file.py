@@ -34,7 +34,7 @@ def parse(text: str) -> tuple[Api, ...]:
     """The APIs in a catalogue file; raises CatalogueFault. `[hourpass]` is for the settings."""
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as fault:
+    except (ValueError, RecursionError) as fault:  # ValueError: a number of over 4,300 digits, too
         raise CatalogueFault([f"not TOML: {fault}"]) from fault
     entries = document.get("api")
     if not isinstance(entries, list) or not entries:
@@ -77,7 +77,7 @@ def is_settings_only(text: str) -> bool:
     """Whether the file holds settings and no catalogue: then it changes nothing."""
     try:
         document = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         return False
     return "hourpass" in document and "api" not in document
 
@@ -141,10 +141,9 @@ def _text(
     where: str,
     faults: list[str],
     *,
-    default: str | None = None,
     limit: int = 100,
 ) -> str:
-    value = entry.get(member, default)
+    value = entry.get(member)
     limit = 2000 if member in ("identifier", "base_url") else limit
     if value is None:
         faults.append(f"{where}: {member} is missing")

@@ -45,6 +45,10 @@ class CommitUnknown(Exception):
     """The commit failed or its outcome is not known: every waiter gets 503."""
 
 
+class WriteRefused(Exception):
+    """The database refused a row, for a reason that other requests' rows may not share."""
+
+
 class Backend(Protocol):
     """One database's way to decide and record a batch; called by the commit thread only."""
 
@@ -56,7 +60,8 @@ class Backend(Protocol):
     ) -> tuple[list[Outcome], datetime]:
         """Decide every request and make the audit rows durable; the outcomes in order.
 
-        Raises CommitUnknown; any other exception is a bug or one bad request.
+        Raises CommitUnknown or WriteRefused: then no token of the batch may leave, though some
+        may be on record. Anything else is a bug.
         """
 
     def write_events(self, events: Sequence[AuditEvent]) -> None:
@@ -180,6 +185,8 @@ class CommitLoop(Generic[Signed]):
                 _log.warning("a batch failed (%s); trying its requests one at a time", fault)
                 return [outcome for item in joined for outcome in self._decide([item])]
             _log.exception("a token request failed")
+            if isinstance(fault, WriteRefused):
+                return [TemporarilyUnavailable()]
             return [ServerError(detail=type(fault).__name__)]
         self._refusals.written()
         self._seen = (now, time.monotonic())

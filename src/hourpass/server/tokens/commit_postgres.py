@@ -22,7 +22,7 @@ from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent
 from hourpass.server.db.postgres import raw_connection
 from hourpass.server.tokens.authenticate import TokenRequest
-from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome
+from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteRefused
 from hourpass.server.tokens.exchange import Facts, Issued, Refused, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
@@ -112,6 +112,8 @@ class PostgresCommit:
                 self._write_events(connection, events, now)
         except _CONNECTION_FAULTS as fault:
             raise self._lost(fault) from fault
+        except psycopg.DatabaseError as fault:
+            raise WriteRefused(str(fault).splitlines()[0]) from fault
         return outcomes, now
 
     def write_events(self, events: Sequence[AuditEvent]) -> None:

@@ -16,7 +16,7 @@ from hourpass.server.audit.events import AuditEvent, Event
 from hourpass.server.db.schema import micros, moment
 from hourpass.server.db.sqlite import driver, raw_connection
 from hourpass.server.tokens.authenticate import TokenRequest
-from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome
+from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteRefused
 from hourpass.server.tokens.exchange import Facts, Refused, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
@@ -84,6 +84,9 @@ class SqliteCommit:
         except driver.OperationalError as fault:
             self._roll_back()
             raise self._unknown(fault) from fault
+        except driver.DatabaseError as fault:
+            self._roll_back()
+            raise WriteRefused(str(fault)) from fault
         except BaseException:
             self._roll_back()
             raise

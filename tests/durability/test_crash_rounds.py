@@ -1,0 +1,36 @@
+"""`kill -9` under load: what was acknowledged is there (the long run is `python -m faults`)."""
+
+from pathlib import Path
+
+import pytest
+from faults import crash
+
+from support.installation import Installation
+from support.postgres import Cluster
+
+ROUNDS = 5
+
+
+@pytest.mark.spec("threats", "21", "Nothing acknowledged is lost (N1–N5)")
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_nothing_acknowledged_is_lost_in_a_crash(kind: str, tmp_path: Path) -> None:
+    """Clients, rotations, suspensions and tokens survive the death of server and commands."""
+    if kind == "sqlite":
+        installation = Installation(tmp_path / "sqlite", f"sqlite:///{tmp_path}/hourpass.db")
+        installation.apply_catalogue()
+        verdict = crash.run(installation, ROUNDS)
+    else:
+        cluster = Cluster()
+        try:
+            cluster.execute("create database hp")
+            installation = Installation(tmp_path / "postgres", cluster.url("hp"))
+            installation.apply_catalogue()
+            verdict = crash.run(installation, ROUNDS, cluster=cluster)
+        finally:
+            cluster.remove()
+    installation.close()
+
+    assert verdict.losses == []
+    assert verdict.rounds == ROUNDS
+    assert verdict.tokens > 50 * ROUNDS / 5
+    assert verdict.deeds > ROUNDS
