@@ -13,9 +13,8 @@ from hourpass.server.audit.events import SYSTEM
 from hourpass.server.clients.model import Client
 from hourpass.server.endpoints.http import Receive, Scope, Send
 from hourpass.server.endpoints.token import TokenEndpoint
-from hourpass.server.tokens.authenticate import TokenRequest
-from hourpass.server.tokens.commit import Joined
-from hourpass.server.tokens.exchange import Granted, Issued, Refused
+from hourpass.server.tokens.authenticate import RawRequest
+from hourpass.server.tokens.exchange import Granted, Issued, Refused, read
 from hourpass.server.tokens.issue import TokenWriter
 
 _GRANTED = Granted("bookings:read customers:read", '"https://api.example.com"')
@@ -29,9 +28,10 @@ class _NoStorage:
     def __init__(self, issuer: str) -> None:
         self._writer = TokenWriter(issuer)
 
-    async def join(self, joined: Joined) -> bytes | Refused:
+    async def join(self, raw: RawRequest) -> bytes | Refused:
         """A token for every well-formed request."""
-        if not isinstance(joined, TokenRequest):
+        joined = read(raw)
+        if isinstance(joined, Refused):
             return joined
         client = Client(
             client_id=joined.client_id,

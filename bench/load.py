@@ -26,7 +26,7 @@ def wrk(
     credentials: Path,
     *,
     connections: int,
-    seconds: float,
+    seconds: int,
     pinned: bool,
     path: str = "/token",
 ) -> Measured:

@@ -58,7 +58,8 @@ class Settings(BaseModel):
     )
     data_dir: Path = Field(
         default_factory=lambda: Path(platformdirs.user_data_dir("hourpass", appauthor=False)),
-        description="Where the embedded database and its master key live; made with mode 0700.",
+        description="Where the embedded database and its master key live; made with mode 0700. "
+        "Default: the platform's user data folder.",
     )
     master_key: SecretStr | None = Field(
         default=None,

@@ -59,9 +59,9 @@ def page(
 def oldest_first(connection: Connection, wanted: EventFilter) -> Iterator[StoredEvent]:
     """Every event that fits, in the order written, without holding them all in memory."""
     query = _filtered(wanted).order_by(table.c.id)
-    rows = connection.execution_options(yield_per=1000).execute(query)
-    for row in rows:
-        yield _stored(row)
+    with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
+        for row in rows:
+            yield _stored(row)
 
 
 def _filtered(wanted: EventFilter) -> Select[tuple[object, ...]]:

@@ -21,6 +21,7 @@ from hourpass.server.endpoints.http import (
 from hourpass.server.keys.model import JWKS_MAX_AGE
 
 _READ_AGAIN_AFTER_S = 1.0
+_WAIT_S = 1.0
 _PUBLIC = (
     (b"access-control-allow-origin", b"*"),
     (b"x-content-type-options", b"nosniff"),
@@ -47,14 +48,17 @@ class JwksEndpoint:
         self._read = read_jwks
         self._answer: Answer | None = None
         self._fresh_until = 0.0
-        self._lock = asyncio.Lock()
+        self._reading: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """The key set, at most a second old, or 304. With the database away, the last known."""
-        async with self._lock:
-            if time.monotonic() >= self._fresh_until:
-                await self._refresh()
-            answer = self._answer
+        if time.monotonic() >= self._fresh_until:
+            if self._reading is None or self._reading.done():
+                self._reading = asyncio.create_task(self._refresh())
+            done, _ = await asyncio.wait((self._reading,), timeout=_WAIT_S)  # it may hang
+            for reading in done:
+                reading.result()
+        answer = self._answer
         if answer is None:
             body = {"error": "temporarily_unavailable"}
             answer = Answer(503, [JSON, (b"retry-after", b"1")], json_bytes(body))

@@ -1,6 +1,6 @@
 """`POST /token`: client credentials in, a one-hour access token out (RFC 6749 section 4.4).
 
-    parse ─▶ join the next commit ─▶ sign ─▶ answer
+    read the body ─▶ join the next commit, which parses, decides, records ─▶ answer
 
 Every refusal goes through the commit loop as well, so that the first of a minute is on record
 before it is answered, and a made-up client takes the same way as a real one.
@@ -55,19 +55,16 @@ class TokenEndpoint:
 
     async def _exchange(self, scope: Scope, body: bytes, request_id: str) -> bytes:
         headers = scope["headers"]
-        ip = caller_address(scope, self._trusted)
-        try:
-            request: authenticate.TokenRequest | Refused = authenticate.parse(
+        outcome = await self._loop.join(
+            authenticate.RawRequest(
                 content_type=b", ".join(all_of(headers, b"content-type")),
                 authorization=all_of(headers, b"authorization"),
                 query=scope["query_string"],
                 body=body,
                 request_id=request_id,
-                ip=ip,
+                ip=caller_address(scope, self._trusted),
             )
-        except OAuthError as refused:
-            request = Refused(refused, None, ip, request_id)
-        outcome = await self._loop.join(request)
+        )
         if isinstance(outcome, Refused):
             raise outcome.error
         return outcome

@@ -43,7 +43,7 @@ class MasterKeys:
         for key in self._keys:
             try:
                 return AESGCM(key).decrypt(sealed[:_NONCE], sealed[_NONCE:], _bound(kind, name))
-            except InvalidTag:
+            except (InvalidTag, ValueError):  # ValueError: cut off within the nonce
                 continue
         raise WrongMasterKey
 

@@ -6,7 +6,7 @@ needs no secret to be refused (syntax) is refused here; what a right secret must
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NoReturn
 
@@ -42,30 +42,31 @@ class TokenRequest:
     ip: str = ""
 
 
-def parse(
-    *,
-    content_type: bytes,
-    authorization: Iterable[bytes],
-    query: bytes,
-    body: bytes,
-    request_id: str = "",
-    ip: str = "",
-) -> TokenRequest:
-    """The request in these octets; raises OAuthError (RFC 6749 5.2, RFC 8707 2).
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RawRequest:
+    """A token request as it arrived; `authorization` has every such header there was."""
 
-    `authorization` holds the value of every Authorization header there was.
-    """
-    _refuse_query(query)
-    headers = list(authorization)
-    media_type = content_type.partition(b";")[0].strip().lower()
+    content_type: bytes
+    authorization: Sequence[bytes] = field(repr=False)
+    query: bytes = field(repr=False)
+    body: bytes = field(repr=False)
+    request_id: str = ""
+    ip: str = ""
+
+
+def parse(raw: RawRequest) -> TokenRequest:
+    """The request in these octets; raises OAuthError (RFC 6749 5.2, RFC 8707 2)."""
+    _refuse_query(raw.query)
+    headers = raw.authorization
+    media_type = raw.content_type.partition(b";")[0].strip().lower()
     method: Method
     if media_type == b"application/x-www-form-urlencoded":
-        parameters = _form(body)
+        parameters = _form(raw.body)
         if "grant_type" not in parameters:
             raise InvalidRequest("grant_type is missing; it is client_credentials")
         method = "client_secret_basic" if headers else "client_secret_post"
     elif media_type == b"application/json":
-        parameters = _json(body)
+        parameters = _json(raw.body)
         if headers:
             raise InvalidRequest("credentials are in the body or in the header, not in both")
         method = "json"
@@ -82,12 +83,12 @@ def parse(
         method=method,
         scope=parameters.get("scope"),
         resource=parameters.get("resource"),
-        request_id=request_id,
-        ip=ip,
+        request_id=raw.request_id,
+        ip=raw.ip,
     )
 
 
-def _credentials(parameters: Parameters, headers: list[bytes]) -> tuple[str, Secret]:
+def _credentials(parameters: Parameters, headers: Sequence[bytes]) -> tuple[str, Secret]:
     in_body = parameters.get("client_id"), parameters.get("client_secret")
     if not headers:
         client_id, secret = in_body

@@ -1,13 +1,13 @@
 """The group commit: token requests join the next commit, and one thread runs the commits.
 
-    event loop:  parse ─▶ join ─────────────────────────▶ sign ─▶ answer
-    this thread:           └▶ decide ─▶ audit rows ─▶ COMMIT ┘
+    event loop:  join ─────────────────────────────────────────▶ sign ─▶ answer
+    this thread:   └▶ parse ─▶ decide ─▶ audit rows ─▶ COMMIT ─────┘
 
 One durable commit serves every request that was waiting when it began. The thread owns its
 connection, the counters of refusals and the usage sums; nothing else touches them.
 
-Signing is in the event loop, yet a batch at a time: an ES256 signature reads 150 kB of tables,
-and costs half when the one before has just brought them into the cache.
+Each step is taken for a whole batch before the next. An ES256 signature reads 150 kB of
+tables and costs half when the one before has just brought them into the cache; parsing, alike.
 """
 
 import asyncio
@@ -21,15 +21,15 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from hourpass.oauth.errors import ServerError, TemporarilyUnavailable
 from hourpass.server.audit.events import AuditEvent
-from hourpass.server.tokens.authenticate import TokenRequest
-from hourpass.server.tokens.exchange import Issued, Refused
+from hourpass.server.tokens.authenticate import RawRequest, TokenRequest
+from hourpass.server.tokens.exchange import Issued, Refused, read
 from hourpass.server.tokens.refusals import RefusalCounters
 from hourpass.server.tokens.usage import Key, Sum, UsageSums
 
 Joined = TokenRequest | Refused
 Outcome = Issued | Refused
 Signed = TypeVar("Signed")
-_Waiter = tuple[Joined, "asyncio.Future[Any]"]
+_Waiter = tuple[RawRequest | Joined, "asyncio.Future[Any]"]
 
 MAX_BATCH = 256
 MAX_WAITING = 10_000
@@ -110,7 +110,7 @@ class CommitLoop(Generic[Signed]):
         self._thread.start()
         self._watch = self._loop.call_later(0.25, self._watch_over)
 
-    async def join(self, joined: Joined) -> Signed | Refused:
+    async def join(self, joined: RawRequest | Joined) -> Signed | Refused:
         """The outcome, once it is durable; raises TemporarilyUnavailable when that is unknown."""
         if len(self._waiting) >= MAX_WAITING or self._stopping:
             raise TemporarilyUnavailable
@@ -163,7 +163,8 @@ class CommitLoop(Generic[Signed]):
     def _commit(self, batch: list[_Waiter]) -> None:
         self._running, self._running_since = batch, time.monotonic()
         try:
-            outcomes: Sequence[Outcome | Exception] = self._decide([item[0] for item in batch])
+            joined = [read(item) if isinstance(item, RawRequest) else item for item, _ in batch]
+            outcomes: Sequence[Outcome | Exception] = self._decide(joined)
         except CommitUnknown as fault:
             _log.warning("commit failed, answering 503: %s", fault)
             outcomes = [TemporarilyUnavailable()] * len(batch)
@@ -201,7 +202,8 @@ class CommitLoop(Generic[Signed]):
         """Whatever of the counted refusals and the usage is due."""
         if self._seen is None:
             return
-        now = self._seen[0] + timedelta(seconds=time.monotonic() - self._seen[1])
+        self._running_since = time.monotonic()  # who waits meanwhile is watched over as well
+        now = self._seen[0] + timedelta(seconds=self._running_since - self._seen[1])
         try:
             due = self._refusals.due(now, everything=everything)
             if due:
@@ -215,6 +217,8 @@ class CommitLoop(Generic[Signed]):
         except Exception:  # noqa: BLE001  (sums are worth less than the thread of all tokens)
             _log.exception("sums could not be written and are lost")
             self._refusals.forget(now, everything=True)
+        finally:
+            self._running_since = None
 
     def _write_usage(self, *, everything: bool) -> None:
         while sums := self._usage.take(_USAGE_ROWS):

@@ -27,7 +27,8 @@ from hourpass.server.catalogue.model import INTROSPECT_PREFIX, Catalogue
 from hourpass.server.clients.model import Client, Status
 from hourpass.server.clients.secrets import proves
 from hourpass.server.keys.keyring import Keyring
-from hourpass.server.tokens.authenticate import TokenRequest
+from hourpass.server.tokens import authenticate
+from hourpass.server.tokens.authenticate import RawRequest, TokenRequest
 
 _log = logging.getLogger(__name__)
 
@@ -96,6 +97,17 @@ class Refused:
     def reason(self) -> str:
         """One word for the audit trail; the caller may be told less."""
         return self.error.detail or self.error.reason or self.error.code
+
+
+def read(raw: RawRequest) -> TokenRequest | Refused:
+    """Step 0: what the octets say. Whatever they are, there is an outcome."""
+    try:
+        return authenticate.parse(raw)
+    except OAuthError as refusal:
+        return Refused(refusal, None, raw.ip, raw.request_id)
+    except Exception as fault:  # noqa: BLE001  (one request's bug must not fail its neighbours)
+        _log.error("token request %s failed", raw.request_id, exc_info=fault)
+        return Refused(ServerError(detail=type(fault).__name__), None, raw.ip, raw.request_id)
 
 
 def exchange(

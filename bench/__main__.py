@@ -1,0 +1,177 @@
+"""`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table.
+
+Contestants are started together and asked in turn, round after round, so that whatever else
+the machine does meets all of them alike; figures are medians, and what counts is their ratio.
+"""
+
+import argparse
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+from rich.console import Console
+from rich.progress import Progress
+
+from bench import load, report
+from bench.contestants import Contestant, Peers, ceiling, hourpass
+from bench.populate import populate
+from bench.report import Line, Results
+from support.installation import Installation
+from support.postgres import Cluster
+
+CONNECTIONS = (1, 32, 128)
+CLIENTS = 10_000
+FEW, MANY = 1_000, 1_000_000
+
+
+def main() -> int:
+    """Run everything; exit status 2 when a program is missing."""
+    parser = argparse.ArgumentParser(prog="python -m bench")
+    parser.add_argument("--seconds", type=int, default=5, help="of load for each figure")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--many", type=int, default=MANY, help="clients in the large installation")
+    options = parser.parse_args()
+    missing = load.missing_programs()
+    if missing:
+        sys.stderr.write(f"bench: install {', '.join(missing)} first (apt-get install wrk)\n")
+        return 2
+    results = Results(seconds=options.seconds, rounds=options.rounds)
+    folder = Path(tempfile.mkdtemp(prefix="hourpass-bench-"))
+    cluster = Cluster(folder)
+    try:
+        _run(folder, cluster, options.many, results)
+    finally:
+        cluster.remove()
+        shutil.rmtree(folder, ignore_errors=True)
+    report.write(results)
+    return 0
+
+
+def _run(folder: Path, cluster: Cluster, many: int, results: Results) -> None:
+    console = Console(stderr=True)
+    with console.status(f"making {CLIENTS:,} clients, setting up peers …"):
+        sqlite, postgres = _installations(folder, cluster, "main")
+        credentials = folder / "credentials"
+        populate(sqlite.context, CLIENTS, credentials, keep=CLIENTS)
+        populate(postgres.context, CLIENTS, folder / "credentials-postgres", keep=CLIENTS)
+        peers = Peers(folder / "peers")
+        peers.folder.mkdir()
+        peers.set_up(str(Path(sys.executable).with_name("uv")))
+        results.notes += peers.notes
+    files = {"Hourpass, PostgreSQL": folder / "credentials-postgres"}
+    for pinned in (True, False):
+        contestants = [
+            ceiling(pinned=pinned),
+            hourpass("Hourpass, SQLite", sqlite, pinned=pinned),
+            hourpass("Hourpass, PostgreSQL", postgres, pinned=pinned, cluster=cluster),
+            *(peers.start(credentials) if pinned else ()),
+        ]
+        results.starting_s += [c.starting_s for c in contestants if c.starting_s]
+        with _ended(contestants):
+            for connections in CONNECTIONS:
+                title = f"{connections} connections, {'pinned' if pinned else 'as users run it'}"
+                _take_turns(contestants, credentials, files, connections, pinned, results, title)
+    for kind in ("sqlite", "postgresql"):
+        _sizes(folder, cluster, kind, many, results)
+
+
+def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Results) -> None:
+    """The same load on a small and a very large installation, in turns."""
+    contestants: list[Contestant] = []
+    files: dict[str, Path] = {}
+    names = {FEW: f"{FEW:,} clients", many: f"{many:,} clients"}
+    everyone = f"{many:,} clients, nearly every token another's"
+    for count, name in names.items():
+        with Console(stderr=True).status(f"making {count:,} clients on {kind} …"):
+            installation = _installations(folder, cluster, f"n{count}")[kind == "postgresql"]
+            files[name] = folder / f"credentials-{kind}-{count}"
+            keep = min(count, 200_000)
+            populate(installation.context, count, files[name], keep=keep)
+            if count == many:
+                files[everyone] = folder / f"credentials-{kind}-everyone"
+                shutil.copy(files[name], files[everyone])
+                lines = files[everyone].read_text().splitlines()
+                files[name].write_text("\n".join(lines[:: max(1, len(lines) // CLIENTS)]) + "\n")
+        theirs = cluster if kind == "postgresql" else None
+        running = hourpass(name, installation, pinned=True, cluster=theirs)
+        contestants.append(running)
+        if count == many:
+            same = (running.url, running.process, running.also)
+            contestants.append(Contestant(everyone, *same))
+    with _ended(contestants[:2]):
+        title = f"{kind}: size of the installation, 128 connections, pinned"
+        _take_turns(contestants, files[names[FEW]], files, 128, True, results, title)
+        results.resident_mb[f"{kind}, {many:,} clients"] = contestants[1].resident_mb()
+
+
+def _take_turns(
+    contestants: list[Contestant],
+    credentials: Path,
+    files: dict[str, Path],
+    connections: int,
+    pinned: bool,
+    results: Results,
+    title: str,
+) -> None:
+    lines: dict[str, list[Line]] = {contestant.name: [] for contestant in contestants}
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(title, total=results.rounds * len(contestants))
+        for number in range(results.rounds + 1):
+            for contestant in contestants:
+                file = files.get(contestant.name, credentials)
+                before = contestant.cpu_s()
+                seconds = results.seconds if number else 1  # the first round only warms up
+                measured = load.wrk(
+                    contestant.url,
+                    file,
+                    connections=connections,
+                    seconds=seconds,
+                    pinned=pinned,
+                )
+                cpu_us = (contestant.cpu_s() - before) / max(measured.requests, 1) * 1e6
+                if number:
+                    lines[contestant.name].append(Line(measured, cpu_us))
+                    progress.advance(task)
+    for name, taken in lines.items():
+        results.raw += [f"{title} | {name} | {line}" for line in taken]
+        results.tables.setdefault(title, {})[name] = Line(
+            load.Measured(
+                rps=median(line.measured.rps for line in taken),
+                requests=sum(line.measured.requests for line in taken),
+                non200=sum(line.measured.non200 for line in taken),
+                errors=sum(line.measured.errors for line in taken),
+                p50_ms=median(line.measured.p50_ms for line in taken),
+                p99_ms=median(line.measured.p99_ms for line in taken),
+            ),
+            median(line.cpu_us for line in taken),
+        )
+
+
+def _installations(folder: Path, cluster: Cluster, name: str) -> tuple[Installation, Installation]:
+    database = f"bench_{name}"
+    made = []
+    for kind, url in (("sqlite", f"sqlite:///{folder}/{name}.db"), ("pg", cluster.url(database))):
+        home = folder / f"{name}-{kind}"
+        if kind == "pg" and not home.exists():
+            cluster.execute(f"create database {database}")
+        installation = Installation(home, url)
+        installation.apply_catalogue()
+        made.append(installation)
+    return made[0], made[1]
+
+
+@contextmanager
+def _ended(contestants: list[Contestant]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        for contestant in contestants:
+            contestant.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

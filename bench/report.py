@@ -1,0 +1,150 @@
+"""Figures to pages: bench/results.md, bench/chart.svg, and the table in the README."""
+
+import os
+import platform
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+
+from bench.load import Measured
+from hourpass.server.db import sqlite
+
+HERE = Path(__file__).parent
+README = HERE.parent / "README.md"
+_CEILING = "ceiling (no storage)"
+_SHOWN = "32 connections, pinned"
+_ABOUT = (
+    "Made by `make bench` on {date}: {machine}. Medians of {rounds} rounds of {seconds} s; "
+    "contestants take turns, so compare within a table, not across pages. `POST /token` with "
+    "Basic credentials, load from wrk. Every Hourpass token's audit row is durable before its "
+    "answer (SQLite: `synchronous=FULL`; PostgreSQL: `synchronous_commit=on`). CPU time is that "
+    "of the server and, with PostgreSQL, of the database."
+)
+_TERMS = (
+    "*Ceiling*: the same HTTP server, parsing, ES256 signature and answer, with no storage at "
+    "all. *Pinned*: the server on one core, wrk on the other."
+)
+_STYLE = (
+    "<style>text{font:14px system-ui,sans-serif;fill:#33332e}"
+    "@media (prefers-color-scheme:dark){text{fill:#e6e6e0}}</style>"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """What one contestant did: wrk's figures, and CPU time a token in microseconds."""
+
+    measured: Measured
+    cpu_us: float
+
+
+@dataclass(slots=True)
+class Results:
+    """Everything a run found."""
+
+    seconds: int
+    rounds: int
+    tables: dict[str, dict[str, Line]] = field(default_factory=dict)
+    raw: list[str] = field(default_factory=list)
+    starting_s: list[float] = field(default_factory=list)
+    resident_mb: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def write(results: Results) -> None:
+    """All three."""
+    (HERE / "results.md").write_text(_page(results), "utf-8")
+    shown = results.tables[_SHOWN]
+    (HERE / "chart.svg").write_text(_chart(shown), "utf-8")
+    text = README.read_text("utf-8")
+    section = f"<!-- bench -->\n{_readme(results)}<!-- /bench -->"
+    README.write_text(
+        re.sub(r"<!-- bench -->.*<!-- /bench -->", lambda _: section, text, flags=re.DOTALL),
+        "utf-8",
+    )
+
+
+def _page(results: Results) -> str:
+    lines = [
+        "# Measurements",
+        "",
+        _ABOUT.format(
+            date=datetime.now(UTC).date(),
+            machine=_machine(),
+            rounds=results.rounds,
+            seconds=results.seconds,
+        ),
+        "",
+        _TERMS,
+    ]
+    for title, table in results.tables.items():
+        lines += ["", f"## {title[0].upper()}{title[1:]}", "", *_table(table)]
+    lines += ["", "## Start and memory", ""]
+    starting = median(results.starting_s)
+    lines.append(f"- From start to the first answer: {starting:.2f} s")
+    lines += [f"- Resident memory, {name}: {mb:.0f} MB" for name, mb in results.resident_mb.items()]
+    lines += [f"- {note}" for note in results.notes]
+    lines += ["", "## Raw lines", "", "```", *results.raw, "```", ""]
+    return "\n".join(lines)
+
+
+def _table(table: dict[str, Line]) -> list[str]:
+    base = table.get(_CEILING) or next(iter(table.values()))
+    lines = [
+        "| | tokens/s | of the first | p50 ms | p99 ms | CPU µs a token | CPU of the first |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, line in table.items():
+        measured = line.measured
+        bad = measured.non200 + measured.errors
+        lines.append(
+            f"| {name}{f' ({bad} failed)' if bad else ''} | {measured.rps:,.0f} "
+            f"| {measured.rps / base.measured.rps:.0%} | {measured.p50_ms:.2f} "
+            f"| {measured.p99_ms:.2f} | {line.cpu_us:.0f} | {line.cpu_us / base.cpu_us:.0%} |"
+        )
+    return lines
+
+
+def _readme(results: Results) -> str:
+    lines = [f"Tokens a second, {_SHOWN} (server on one core; `make bench` on your machine):", ""]
+    lines += ["| | tokens/s | p50 ms | p99 ms |", "|---|---:|---:|---:|"]
+    for name, line in results.tables[_SHOWN].items():
+        m = line.measured
+        lines.append(f"| {name} | {m.rps:,.0f} | {m.p50_ms:.1f} | {m.p99_ms:.1f} |")
+    lines += ["", "![Tokens a second](bench/chart.svg)", "", "All figures: bench/results.md.", ""]
+    return "\n".join(lines)
+
+
+def _chart(table: dict[str, Line]) -> str:
+    """Horizontal bars, readable on light and on dark."""
+    top = max(line.measured.rps for line in table.values())
+    rows = []
+    for number, (name, line) in enumerate(table.items()):
+        y, width = 16 + number * 34, 360 * line.measured.rps / top
+        colour = "#2f6f5e" if name.startswith("Hourpass") else "#9a9a93"
+        rows.append(
+            f'<text x="226" y="{y + 16}" text-anchor="end">{name}</text>'
+            f'<rect x="236" y="{y}" width="{width:.0f}" height="22" rx="3" fill="{colour}"/>'
+            f'<text x="{242 + width:.0f}" y="{y + 16}">{line.measured.rps:,.0f}</text>'
+        )
+    height = 24 + 34 * len(rows)
+    size = f'viewBox="0 0 680 {height}" width="680" height="{height}"'
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="Tokens a second">'
+        f"{_STYLE}{''.join(rows)}</svg>\n"
+    )
+
+
+def _machine() -> str:
+    cpu = platform.processor() or platform.machine()
+    try:
+        names = re.findall(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text())
+        cpu = names[0].strip() if names else cpu
+    except OSError:
+        pass
+    return (
+        f"{os.cpu_count()} cores ({cpu}), {platform.system()} {platform.release()}, "
+        f"Python {platform.python_version()}, SQLite {sqlite.driver.sqlite_version}"
+    )
