@@ -3,7 +3,7 @@ V := .venv
 BIN := $(V)/bin
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench lock clean
+.PHONY: help run test check format bench faults fuzz lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,7 +34,16 @@ format: $(V)/.ready ## Rewrite the sources as ruff wants them
 	$(BIN)/ruff format -q .
 
 bench: $(V)/.ready ## Measure; writes bench/results.md
-	$(BIN)/python -m bench
+	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq wrk; }
+	PYTHONPATH=.:tests $(BIN)/python -m bench
+
+faults: $(V)/.ready ## Hard faults: 50 rounds of kill -9 on each database
+	PYTHONPATH=.:tests $(BIN)/python -m faults
+
+fuzz: $(V)/.ready ## Fuzz every parser, a minute each (SECONDS=60)
+	$(BIN)/uv pip install -q --python $(BIN)/python --target $(V)/fuzz --require-hashes -r fuzz/requirements.txt
+	for target in form form_with_basic json_body basic_header scope_parameter jws claims; do \
+		PYTHONPATH=.:$(V)/fuzz $(BIN)/python -m fuzz.run $$target $(or $(SECONDS),60) || exit 1; done
 
 lock: $(V)/.ready ## Pin all dependencies anew, with hashes
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header - -o requirements/uv.txt

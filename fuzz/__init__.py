@@ -1,0 +1,1 @@
+"""Coverage-guided fuzzing of everything that reads octets from strangers. See `fuzz/run.py`."""
