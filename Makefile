@@ -3,7 +3,7 @@ V := .venv
 BIN := $(V)/bin
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench faults fuzz lock clean
+.PHONY: help run test check format bench docs faults fuzz lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ fuzz: $(V)/.ready ## Fuzz every parser, a minute each (SECONDS=60)
 	$(BIN)/uv pip install -q --python $(BIN)/python --target $(V)/fuzz --require-hashes -r fuzz/requirements.txt
 	for target in form form_with_basic json_body basic_header scope_parameter jws claims; do \
 		PYTHONPATH=.:$(V)/fuzz $(BIN)/python -m fuzz.run $$target $(or $(SECONDS),60) || exit 1; done
+
+docs: $(V)/.ready ## Make docs/settings.md and docs/conformance.md anew
+	$(BIN)/python tests/docs/generated_docs.py
 
 lock: $(V)/.ready ## Pin all dependencies anew, with hashes
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header - -o requirements/uv.txt

@@ -123,6 +123,12 @@ def ceiling(*, pinned: bool) -> Contestant:
     return _start("ceiling (no storage)", command, port, {})
 
 
+def start_program(name: str, command: list[str], environ: Mapping[str, str]) -> Contestant:
+    """A program of ours that takes its port as its last argument."""
+    port = free_port()
+    return _start(name, [*command, str(port)], port, environ)
+
+
 def free_port() -> int:
     """A port that nobody listens on now."""
     with socket.create_server(("127.0.0.1", 0)) as probe:

@@ -80,6 +80,12 @@ class Cluster:
             else:
                 return
 
+    @property
+    def pid(self) -> int:
+        """The postmaster's process ID."""
+        assert self._process is not None
+        return self._process.pid
+
     def url(self, database: str) -> str:
         """How to connect to one of its databases, over TCP."""
         return f"postgresql://{USER}@127.0.0.1:{self.port}/{database}"

@@ -1,0 +1,136 @@
+"""`hourpass clients`: every deed in a client's life, and what is shown of it."""
+
+import getpass
+from datetime import datetime, timedelta
+
+import pytest
+from command_outcomes import CLIENT_MEMBERS, each, json_of
+
+from hourpass.oauth.secret_format import is_well_formed
+from support.installation import Installation
+
+_NAME = "Reporting dashboard"
+
+
+@pytest.mark.spec("contract", "Command line", "--json on every command for scripts")
+@pytest.mark.spec("contract", "Command line", "the management API's shapes")
+@pytest.mark.spec("seed", "Client lifecycle", "Suspended: can be re-activated")
+def test_the_life_of_a_client(installation: Installation) -> None:
+    """Created, narrowed, suspended, activated, revoked, rotated, deleted; each on record."""
+    run = installation.command
+    options = ("--description", "Ask Ann", "--expires-in-days", "30", "--json")
+    scopes = ("--scope", "customers:read", "--scope", "bookings:read")
+    made = json_of(run("clients", "create", "--name", _NAME, *scopes, *options))
+
+    assert made.keys() == CLIENT_MEMBERS | {"client_secret"}
+    assert is_well_formed(made["client_secret"])
+    client_id, secret = made["client_id"], made.pop("client_secret")
+    user = getpass.getuser()
+    assert made["created_by"] == {"type": "cli", "id": user, "name": user}
+    assert (made["name"], made["description"]) == (_NAME, "Ask Ann")
+    assert made["scopes"] == ["bookings:read", "customers:read"]
+    assert (made["status"], made["organization"]) == ("active", "default")
+    lives = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
+    assert lives == timedelta(days=30)
+
+    shown, listed = each(
+        installation, [("clients", "show", client_id, "--json"), ("clients", "list", "--json")]
+    )
+    assert json_of(shown) == made
+    assert json_of(listed) == {"items": [made], "next_cursor": None}
+
+    narrowed = json_of(
+        run("clients", "set-scopes", client_id, "--scope", "customers:read", "--json")
+    )
+    assert narrowed == {**made, "scopes": ["customers:read"]}
+
+    suspended = json_of(run("clients", "suspend", client_id, "--json"))
+    assert suspended["status"] == "suspended"
+    assert suspended["suspended_at"]
+    assert json_of(run("clients", "activate", client_id, "--json")) == narrowed
+    assert json_of(run("clients", "revoke-tokens", client_id, "--json")) == narrowed
+
+    rotated = json_of(run("clients", "rotate-secret", client_id, "--json"))
+    assert rotated.keys() == {"client_id", "client_secret"}
+    assert rotated["client_id"] == client_id
+    assert rotated["client_secret"] != secret
+
+    gone = json_of(run("clients", "delete", client_id, "--yes", "--json"))
+    assert gone == {"client_id": client_id, "deleted": True}
+
+    events = installation.events(client_id=client_id)
+    assert [event["event"].removeprefix("client.") for event in events] == [
+        *("created", "scopes_changed", "suspended", "activated", "tokens_revoked"),
+        *("secret_rotated", "deleted"),
+    ]
+    assert all(event["actor"] == made["created_by"] for event in events)
+    assert "hps_" not in str(events)
+
+
+@pytest.mark.spec("seed", "Understanding your credentials", "Shown once only on creation")
+@pytest.mark.spec("threats", "14", "A secret appears in one answer only")
+def test_what_a_person_sees_of_a_client(sqlite_installation: Installation) -> None:
+    """The secret stands alone on its line, once; next to it, where to take it."""
+    run = sqlite_installation.command
+    made = run("clients", "create", "--name", "CRM sync", "--scope", "profile:write")
+    first, second = made.stdout.splitlines()
+    client_id = first.removeprefix("Client ID      ")
+    secret = second.removeprefix("Client secret  ")
+    rotated = run("clients", "rotate-secret", client_id, "--revoke-live-tokens")
+    new_secret = rotated.stdout.split()[-1]
+    shown, listed, suspended, audit = each(
+        sqlite_installation,
+        [
+            ("clients", "show", client_id),
+            ("clients", "list"),
+            ("clients", "suspend", client_id),
+            ("audit", "list"),
+        ],
+    )
+
+    assert is_well_formed(secret)
+    assert is_well_formed(new_secret)
+    assert "shown this once" in made.stderr
+    assert f"POST http://localhost:{sqlite_installation.port}/token" in made.stderr
+    assert "Bookings API: https://api.example.com" in made.stderr
+    assert "old secret stopped working" in rotated.stderr
+    assert "Online checks refuse its live tokens from now on" in rotated.stderr
+    assert "valid for up to 1 hour" in suspended.stderr
+    facts = dict(line.split("  ", 1) for line in shown.stdout.splitlines())
+    assert facts["Name"].strip() == "CRM sync"
+    assert facts["Scopes"].strip() == "profile:write"
+    assert facts["Expires"].strip() == "never"
+    assert listed.stdout.splitlines()[0].split()[:3] == ["Name", "Client", "ID"]
+    assert client_id in listed.stdout.splitlines()[1]
+    for later in (shown, listed, suspended, audit):
+        assert later.status == 0
+        assert "hps_" not in later.stdout + later.stderr
+
+
+def test_a_list_can_be_narrowed(installation: Installation) -> None:
+    """By status, scope and organization, newest first; a limit takes the newest."""
+    first = installation.create_client("customers:read", name="First").client_id
+    second = installation.create_client("bookings:read", name="Second").client_id
+    third = installation.create_client("customers:read", "bookings:read", name="Third").client_id
+    assert installation.command("clients", "suspend", first).status == 0
+
+    filters: dict[tuple[str, ...], list[str]] = {
+        ("--scope", "customers:read", "--organization", "default"): [third, first],
+        ("--status", "suspended", "--limit", "1"): [first],
+        ("--status", "active"): [third, second],
+        ("--scope", "\udcff"): [],
+    }
+    lists = each(installation, [("clients", "list", "--json", *options) for options in filters])
+
+    for finished, expected in zip(lists, filters.values(), strict=True):
+        assert [client["client_id"] for client in json_of(finished)["items"]] == expected
+
+
+def test_an_empty_list_says_what_to_do(sqlite_installation: Installation) -> None:
+    """A person is told how to make a client; a script gets no items."""
+    for_people, for_scripts = each(
+        sqlite_installation, [("clients", "list"), ("clients", "list", "--json")]
+    )
+
+    assert for_people.stdout == "No API clients fit; `hourpass clients create` makes one.\n"
+    assert json_of(for_scripts) == {"items": [], "next_cursor": None}
