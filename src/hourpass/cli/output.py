@@ -101,6 +101,8 @@ def say(message: str) -> None:
 
     It may hold words from a file or from another server: no escape code of theirs gets through.
     """
+    if sys.stdout is not None:
+        sys.stdout.flush()  # what was printed before is read before
     visible = "".join(c if c.isprintable() else "\ufffd" for c in message)
     sys.stderr.write(visible + "\n")
 

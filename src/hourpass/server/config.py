@@ -6,6 +6,7 @@ a request, and nothing here opens the database.
 
 import ipaddress
 import os
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -113,8 +114,10 @@ class Settings(BaseModel):
         if not value:
             return value
         parts = urlsplit(value)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.port == 0:
             raise ValueError("give a URL such as https://auth.example.com")
+        if re.fullmatch("[!-~]+", value) is None:
+            raise ValueError("give a URL without blanks and without letters outside ASCII")
         if parts.query or parts.fragment or "?" in value or "#" in value or "@" in parts.netloc:
             raise ValueError("a URL without user, query and fragment is needed")
         if value.endswith("/"):
@@ -129,7 +132,8 @@ class Settings(BaseModel):
         text = value.get_secret_value()
         if not text or text.startswith(("postgresql://", "postgres://")):
             return value
-        if text.startswith("sqlite:///") and len(text) > len("sqlite:///") and "?" not in text:
+        file = text.removeprefix("sqlite:///")
+        if file not in (text, "", ":memory:") and "?" not in file:
             return value
         raise ValueError("give sqlite:///<file> or postgresql://<user>@<host>/<database>")
 
@@ -205,7 +209,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     try:
         settings = Settings.model_validate({**values, "config_file": path})
     except ValidationError as fault:
-        faults += [line for error in fault.errors() for line in _line(error).splitlines()]
+        faults += _lines(fault) + _faults_of_the_rest(values, fault)
     if faults:
         raise SettingsFault(faults)
     return settings
@@ -227,7 +231,7 @@ def _configuration(
         return None, {}
     try:
         table = tomllib.loads(path.read_text("utf-8")).get("hourpass", {})
-    except (OSError, ValueError) as fault:
+    except (OSError, ValueError, RecursionError) as fault:
         faults.append(f"{path}: {fault}")
         return path, {}
     if not isinstance(table, dict) or any(not isinstance(name, str) for name in table):
@@ -242,22 +246,54 @@ def _configuration(
 def _file_forms(
     environ: Mapping[str, str], table: dict[str, Any], faults: list[str]
 ) -> dict[str, str]:
-    """Secret settings given as `…_FILE`, read."""
+    """Secret settings given as `…_FILE`, read. The environment's forms come before the file's."""
     found = {}
     for name in _WITH_FILE_FORM:
-        variable = f"{PREFIX}{name.upper()}_FILE"
-        file = environ.get(variable) or table.pop(f"{name}_file", None)
-        if not file:
-            continue
-        if environ.get(f"{PREFIX}{name.upper()}"):
-            faults.append(f"{variable}: set this or {variable.removesuffix('_FILE')}, not both")
-            continue
-        try:
-            found[name] = Path(file).read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError) as fault:
-            reason = fault.strerror if isinstance(fault, OSError) else "it is not text"
-            faults.append(f"{variable}: cannot read {file}: {reason}")
+        variable = f"{PREFIX}{name.upper()}"
+        forms = [
+            (variable, environ.get(variable)),
+            (f"{variable}_FILE", environ.get(f"{variable}_FILE")),
+        ]
+        in_table = [(f"[hourpass] {form}", table.get(form)) for form in (name, f"{name}_file")]
+        table.pop(f"{name}_file", None)
+        if not any(value for _, value in forms):
+            forms = in_table
+        (direct, value), (label, file) = forms
+        if file and value:
+            faults.append(f"{label}: set this or {direct}, not both")
+        elif file:
+            try:
+                text = Path(file).read_text("utf-8").strip()
+            except (OSError, ValueError, TypeError) as fault:
+                reason = getattr(fault, "strerror", None) or "it has to name a file of text"
+                faults.append(f"{label}: cannot read {file}: {reason}")
+                continue
+            if text:
+                found[name] = text
+            else:
+                faults.append(f"{label}: {file} is empty")
     return found
+
+
+def _lines(fault: ValidationError) -> list[str]:
+    return [line for error in fault.errors() for line in _line(error).splitlines()]
+
+
+def _faults_of_the_rest(values: dict[str, Any], fault: ValidationError) -> list[str]:
+    """What does not go together among the settings that are good by themselves.
+
+    pydantic looks at that only when every setting by itself is good.
+    """
+    wrong = {str(error["loc"][0]) for error in fault.errors() if error["loc"]}
+    good = {name: value for name, value in values.items() if name not in wrong}
+    if not wrong:
+        return []
+    try:
+        Settings.model_validate(good)
+    except ValidationError as rest:
+        named = [f"{PREFIX}{name.upper()}" for name in wrong]
+        return [line for line in _lines(rest) if not any(name in line for name in named)]
+    return []
 
 
 def _line(error: Any) -> str:

@@ -6,6 +6,7 @@ what to do; nothing is made or changed then.
 
 import contextlib
 import os
+import secrets
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -160,16 +161,20 @@ def _master_keys(settings: Settings, *, may_make: bool) -> MasterKeys:
 
 
 def _write_new(path: Path, text: str) -> None:
-    """A file that is on disk for good when this returns; another process may be faster."""
+    """A file that is there whole and on disk for good, or not at all; another may be faster."""
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return
+    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    try:
+        os.link(draft, path)  # fails when it exists, as a rename does not
+    except FileExistsError:
+        pass
+    finally:
+        draft.unlink()
     directory = os.open(path.parent, os.O_RDONLY)
     try:
         os.fsync(directory)
@@ -187,8 +192,9 @@ def _initialise(database: Database, policy: KeyPolicy) -> None:
             insert(installation)
             .values(id=1, catalogue_version=1, keys_version=1, created_at=now)
             .on_conflict_do_nothing()
-        )
-        if not made.rowcount:
+            .returning(installation.c.id)  # psycopg's rowcount would not tell
+        ).all()
+        if not made:
             return
         default = Organization(id=DEFAULT, name="Default organization", created_at=now)
         organizations.add(connection, default)

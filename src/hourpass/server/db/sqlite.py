@@ -6,11 +6,12 @@ upgrade; reading ones are plain BEGIN and wait for nobody under WAL.
 
 import os
 import sqlite3
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import URL, create_engine, event
 
 from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 
@@ -21,6 +22,7 @@ except ImportError:
 
 # Older versions can corrupt a WAL that two connections write at once.
 _SAFE_WAL = (3, 51, 3)
+_JOURNAL_TIMEOUT_S = 1.0
 
 driver: ModuleType = sqlite3
 if _bundled is not None and _bundled.sqlite_version_info > sqlite3.sqlite_version_info:
@@ -44,7 +46,7 @@ def open_sqlite(path: Path, *, busy_timeout_s: float) -> Database:
     except OSError as fault:
         raise DatabaseUnavailable(f"cannot open {path}: {fault.strerror}") from fault
     engine = create_engine(
-        f"sqlite:///{path}",
+        URL.create("sqlite", database=str(path)),  # the path may hold `?` or `%`
         module=driver,
         connect_args={
             "timeout": busy_timeout_s,
@@ -80,9 +82,23 @@ def weak_settings(connection: Any) -> list[str]:
 
 
 def _on_connect(connection: Any, _record: object) -> None:
-    connection.execute(f"PRAGMA journal_mode={'WAL' if wal_is_safe else 'TRUNCATE'}").fetchone()
+    _set_journal(connection, "WAL" if wal_is_safe else "TRUNCATE")
     connection.execute("PRAGMA synchronous=FULL")
     connection.execute("PRAGMA foreign_keys=ON")
+
+
+def _set_journal(connection: Any, mode: str) -> None:
+    """SQLite itself does not wait here when somebody else is setting up the same new file."""
+    deadline = time.monotonic() + _JOURNAL_TIMEOUT_S
+    while True:
+        try:
+            connection.execute(f"PRAGMA journal_mode={mode}").fetchone()
+        except driver.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
+        else:
+            return
 
 
 def _on_begin(connection: Any) -> None:

@@ -21,6 +21,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from hourpass.oauth.errors import ServerError, TemporarilyUnavailable
 from hourpass.server.audit.events import AuditEvent
+from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.tokens.authenticate import RawRequest, TokenRequest
 from hourpass.server.tokens.exchange import Issued, Refused, read
 from hourpass.server.tokens.refusals import RefusalCounters
@@ -180,6 +181,9 @@ class CommitLoop(Generic[Signed]):
         except CommitUnknown:
             self._refusals.not_written()
             raise
+        except DatabaseUnavailable as fault:  # catalogue or keys changed, and could not be read
+            self._refusals.not_written()
+            raise CommitUnknown(str(fault)) from fault
         except Exception as fault:  # noqa: BLE001  (whatever it is, the neighbours go on)
             self._refusals.not_written()
             if len(joined) > 1:

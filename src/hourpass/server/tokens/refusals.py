@@ -6,7 +6,7 @@ all further refusals share one.
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from hourpass.server.audit.events import SYSTEM, Actor, AuditEvent, Event, Origin, rfc3339
@@ -33,7 +33,7 @@ class RefusalCounters:
 
     def __init__(self) -> None:
         self._open: dict[_Key, _Counter] = {}
-        self._opened: list[_Key] = []
+        self._before: dict[_Key, _Counter | None] = {}  # what this batch has changed, as it was
 
     def note(self, refused: Refused, now: datetime) -> AuditEvent | None:
         """Count a refusal; returns the event to write when it is the first of its minute."""
@@ -43,10 +43,11 @@ class RefusalCounters:
         if key not in self._open and len(self._open) >= MAX_OPEN:
             key = _OVERFLOW
         counter = self._open.get(key)
+        if key not in self._before:
+            self._before[key] = None if counter is None else replace(counter)
         if counter is None or (not counter.count and now >= counter.opened_at + WINDOW):
             event = _overflow_event() if key == _OVERFLOW else _event(refused, block)
             self._open[key] = _Counter(now, event)
-            self._opened.append(key)
             return event
         # Past its minute, but its sum is not written yet: it goes on counting until then.
         counter.count += 1
@@ -55,14 +56,17 @@ class RefusalCounters:
         return None
 
     def written(self) -> None:
-        """The events that `note` returned are durable."""
-        self._opened.clear()
+        """The events that `note` returned are durable, and their callers are told."""
+        self._before.clear()
 
     def not_written(self) -> None:
-        """They are not: the next refusal of each kind is the first again."""
-        for key in self._opened:
-            self._open.pop(key, None)
-        self._opened.clear()
+        """They are not: it is as if this batch had not been counted."""
+        for key, counter in self._before.items():
+            if counter is None:
+                self._open.pop(key, None)
+            else:
+                self._open[key] = counter
+        self._before.clear()
 
     def due(self, now: datetime, *, everything: bool = False) -> list[AuditEvent]:
         """The sums whose minute is over (or all): call `forget` once they are written."""
