@@ -64,14 +64,16 @@ def _run(folder: Path, cluster: Cluster, many: int, results: Results) -> None:
         results.notes += peers.notes
     files = {"Hourpass, PostgreSQL": folder / "credentials-postgres"}
     for pinned in (True, False):
-        contestants = [
-            ceiling(pinned=pinned),
-            hourpass("Hourpass, SQLite", sqlite, pinned=pinned),
-            hourpass("Hourpass, PostgreSQL", postgres, pinned=pinned, cluster=cluster),
-            *(peers.start(credentials) if pinned else ()),
-        ]
-        results.starting_s += [c.starting_s for c in contestants if c.starting_s]
+        contestants: list[Contestant] = []
         with _ended(contestants):
+            contestants.append(ceiling(pinned=pinned))
+            contestants.append(hourpass("Hourpass, SQLite", sqlite, pinned=pinned))
+            contestants.append(
+                hourpass("Hourpass, PostgreSQL", postgres, pinned=pinned, cluster=cluster)
+            )
+            if pinned:
+                contestants += peers.start(credentials)
+            results.starting_s += [c.starting_s for c in contestants if c.starting_s]
             for connections in CONNECTIONS:
                 title = f"{connections} connections, {'pinned' if pinned else 'as users run it'}"
                 _take_turns(contestants, credentials, files, connections, pinned, results, title)
@@ -83,29 +85,25 @@ def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Result
     """The same load on a small and a very large installation, in turns."""
     contestants: list[Contestant] = []
     files: dict[str, Path] = {}
-    names = {FEW: f"{FEW:,} clients", many: f"{many:,} clients"}
-    everyone = f"{many:,} clients, nearly every token another's"
-    for count, name in names.items():
-        with Console(stderr=True).status(f"making {count:,} clients on {kind} …"):
-            installation = _installations(folder, cluster, f"n{count}")[kind == "postgresql"]
-            files[name] = folder / f"credentials-{kind}-{count}"
-            keep = min(count, 200_000)
-            populate(installation.context, count, files[name], keep=keep)
-            if count == many:
-                files[everyone] = folder / f"credentials-{kind}-everyone"
-                shutil.copy(files[name], files[everyone])
-                lines = files[everyone].read_text().splitlines()
-                files[name].write_text("\n".join(lines[:: max(1, len(lines) // CLIENTS)]) + "\n")
-        theirs = cluster if kind == "postgresql" else None
-        running = hourpass(name, installation, pinned=True, cluster=theirs)
-        contestants.append(running)
-        if count == many:
-            same = (running.url, running.process, running.also)
-            contestants.append(Contestant(everyone, *same))
-    with _ended(contestants[:2]):
+    few, large = f"{FEW:,} clients", f"{many:,} clients"
+    everyone = f"{large}, nearly every token another's"
+    with _ended(contestants):
+        for count, name in ((FEW, few), (many, large)):
+            with Console(stderr=True).status(f"making {count:,} clients on {kind} …"):
+                installation = _installations(folder, cluster, f"n{count}")[kind == "postgresql"]
+                files[name] = folder / f"credentials-{kind}-{count}"
+                populate(installation.context, count, files[name], keep=min(count, 200_000))
+            theirs = cluster if kind == "postgresql" else None
+            contestants.append(hourpass(name, installation, pinned=True, cluster=theirs))
+        running = contestants[1]
+        contestants.append(Contestant(everyone, running.url, running.process, running.also))
+        files[everyone] = files[large].with_name(f"credentials-{kind}-everyone")
+        shutil.copy(files[large], files[everyone])
+        lines = files[everyone].read_text().splitlines()
+        files[large].write_text("\n".join(lines[:: max(1, len(lines) // CLIENTS)]) + "\n")
         title = f"{kind}: size of the installation, 128 connections, pinned"
-        _take_turns(contestants, files[names[FEW]], files, 128, True, results, title)
-        results.resident_mb[f"{kind}, {many:,} clients"] = contestants[1].resident_mb()
+        _take_turns(contestants, files[few], files, 128, True, results, title)
+        results.resident_mb[f"{kind}, {large}"] = running.resident_mb()
 
 
 def _take_turns(
@@ -166,11 +164,12 @@ def _installations(folder: Path, cluster: Cluster, name: str) -> tuple[Installat
 
 @contextmanager
 def _ended(contestants: list[Contestant]) -> Iterator[None]:
+    """End whoever was started, also when the next could not be."""
     try:
         yield
     finally:
-        for contestant in contestants:
-            contestant.stop()
+        for process in {contestant.process.pid: contestant for contestant in contestants}.values():
+            process.stop()
 
 
 if __name__ == "__main__":
