@@ -75,7 +75,9 @@ def test_settings_that_do_not_go_together_are_all_listed(
     ]
     config, key = lines_of_refusal(files, status=2)
     assert config == f"HOURPASS_CONFIG: there is no file {tmp_path / 'absent.toml'}"
-    assert key.startswith(f"HOURPASS_MASTER_KEY_FILE: cannot read {tmp_path / 'absent.key'}: No")
+    assert key.startswith(
+        f"HOURPASS_MASTER_KEY_FILE: cannot read the file {tmp_path / 'absent.key'}: No"
+    )
     assert refusal(both, status=2) == (
         "HOURPASS_MASTER_KEY_FILE: set this or HOURPASS_MASTER_KEY, not both"
     )

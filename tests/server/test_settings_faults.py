@@ -55,8 +55,14 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "catalogue not there": ({"CATALOGUE": "no.toml"}, "CATALOGUE: there is no file no.toml"),
     "catalogue a folder": ({"CATALOGUE": "/"}, "CATALOGUE: there is no file /"),
     "configuration not there": ({"CONFIG": "no.toml"}, "CONFIG: there is no file no.toml"),
-    "key file not there": ({"MASTER_KEY_FILE": "no"}, "MASTER_KEY_FILE: cannot read no: No such"),
-    "key file a folder": ({"MASTER_KEY_FILE": "/"}, "MASTER_KEY_FILE: cannot read /: Is a dir"),
+    "key file not there": (
+        {"MASTER_KEY_FILE": "no"},
+        "MASTER_KEY_FILE: cannot read the file: No such",
+    ),
+    "key file a folder": (
+        {"MASTER_KEY_FILE": "/"},
+        "MASTER_KEY_FILE: cannot read the file /: Is a dir",
+    ),
     "URL file empty": ({"DATABASE_URL_FILE": "/dev/null"}, "DATABASE_URL_FILE: /dev/null is empty"),
     "key and key file": (
         {"MASTER_KEY": KEY, "MASTER_KEY_FILE": "/dev/null"},
@@ -88,7 +94,10 @@ TABLE_FAULTS: dict[str, tuple[str, str]] = {
     "a date for a text": ("issuer = 1979-05-27", "HOURPASS_ISSUER: Input should be a valid string"),
     "a list for a number": ("port = [1]", "HOURPASS_PORT: Input should be a valid integer"),
     "a table for a file": ("catalogue = {}", "HOURPASS_CATALOGUE: Input is not a valid path"),
-    "a number for a file of a key": ("master_key_file = 7", "cannot read 7: it has to name a file"),
+    "a number for a file of a key": (
+        "master_key_file = 7",
+        "cannot read the file: it has to name a file",
+    ),
     "a NUL in a file name": ('master_key_file = "a\\u0000b"', "it has to name a file of text"),
     "a key and a key file": (
         f'master_key = "{KEY}"\nmaster_key_file = "/dev/null"',
@@ -168,3 +177,11 @@ def test_a_wrong_value_is_not_called_missing_as_well(tmp_path: Path) -> None:
         "HOURPASS_ISSUER",
         "HOURPASS_MASTER_KEY",
     ]
+
+
+def test_a_key_pasted_where_its_file_belongs_is_not_shown(tmp_path: Path) -> None:
+    """The variable that wants a file got the key itself: the fault does not repeat it."""
+    (found,) = faults(tmp_path, MASTER_KEY_FILE=KEY)
+
+    assert found.startswith("HOURPASS_MASTER_KEY_FILE: cannot read the file: ")
+    assert KEY not in found

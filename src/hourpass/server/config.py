@@ -266,7 +266,9 @@ def _file_forms(
                 text = Path(file).read_text("utf-8").strip()
             except (OSError, ValueError, TypeError) as fault:
                 reason = getattr(fault, "strerror", None) or "it has to name a file of text"
-                faults.append(f"{label}: cannot read {file}: {reason}")
+                # Not shown when it is no path to anywhere: somebody may have pasted the secret.
+                named = f" {file}" if Path(str(file)).parent.is_dir() and "/" in str(file) else ""
+                faults.append(f"{label}: cannot read the file{named}: {reason}")
                 continue
             if text:
                 found[name] = text

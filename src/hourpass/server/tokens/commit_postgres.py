@@ -23,7 +23,7 @@ from hourpass.server.audit.events import AuditEvent
 from hourpass.server.db.postgres import raw_connection
 from hourpass.server.tokens.authenticate import TokenRequest
 from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteRefused
-from hourpass.server.tokens.exchange import Facts, Issued, Refused, exchange
+from hourpass.server.tokens.exchange import Facts, Issued, Refused, Registered, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
 from hourpass.server.tokens.registered import COLUMNS, Remembered, registered
@@ -170,11 +170,11 @@ class PostgresCommit:
         for _ in range(_ROUNDS):
             if not open_requests:
                 break
-            if fresh:
-                self._read(connection, {item.client_id for item in open_requests.values()})
+            wanted = {item.client_id for item in open_requests.values()}
+            clients = self._read(connection, wanted) if fresh else self._recall(wanted)
             now = self._estimated_now()
             decided = {
-                index: exchange(item, self._remembered.get(item.client_id), self._facts, now)
+                index: exchange(item, clients.get(item.client_id), self._facts, now)
                 for index, item in open_requests.items()
             }
             issued = {i: o for i, o in decided.items() if isinstance(o, Issued)}
@@ -216,7 +216,12 @@ class PostgresCommit:
             if item.request_id in moments
         }
 
-    def _read(self, connection: psycopg.Connection, client_ids: set[str]) -> None:
+    def _recall(self, client_ids: set[str]) -> dict[str, Registered]:
+        """What is remembered of these clients."""
+        found = ((client_id, self._remembered.get(client_id)) for client_id in client_ids)
+        return {client_id: entry for client_id, entry in found if entry is not None}
+
+    def _read(self, connection: psycopg.Connection, client_ids: set[str]) -> dict[str, Registered]:
         """These clients, the clock, and catalogue and keys when they changed; all fresh."""
         row = connection.execute(_MOMENT, prepare=True).fetchone()
         if row is None:
@@ -228,8 +233,12 @@ class PostgresCommit:
             self._facts = self._load_facts()
         for client_id in client_ids:
             self._remembered.forget(client_id)
-        for found in connection.execute(_CLIENTS, (list(client_ids),), prepare=True):
-            self._remembered.put(registered(found, moment=_utc))
+        clients: dict[str, Registered] = {}
+        for row in connection.execute(_CLIENTS, (list(client_ids),), prepare=True):
+            found = registered(row, moment=_utc)
+            clients[found.client.client_id] = found
+            self._remembered.put(found)
+        return clients
 
     def _write_events(
         self, connection: psycopg.Connection, events: Sequence[AuditEvent], now: datetime

@@ -17,7 +17,7 @@ from hourpass.server.db.schema import micros, moment
 from hourpass.server.db.sqlite import driver, raw_connection
 from hourpass.server.tokens.authenticate import TokenRequest
 from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteRefused
-from hourpass.server.tokens.exchange import Facts, Refused, exchange
+from hourpass.server.tokens.exchange import Facts, Refused, Registered, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
 from hourpass.server.tokens.registered import COLUMNS, Remembered, registered
@@ -75,8 +75,8 @@ class SqliteCommit:
             self._execute("BEGIN IMMEDIATE")
             self._see_what_changed()
             now = datetime.now(UTC)
-            self._read_unknown(joined)
-            outcomes = [self._decide(item, now) for item in joined]
+            clients = self._clients(joined)
+            outcomes = [self._decide(item, clients, now) for item in joined]
             rows = [row for outcome in outcomes for row in _rows(outcome, refusals, now)]
             if rows:
                 self._connection.executemany(_INSERT, rows)
@@ -119,10 +119,10 @@ class SqliteCommit:
         """See `Backend`."""
         self._connection.close()
 
-    def _decide(self, item: Joined, now: datetime) -> Outcome:
+    def _decide(self, item: Joined, clients: dict[str, Registered], now: datetime) -> Outcome:
         if isinstance(item, Refused):
             return item
-        return exchange(item, self._remembered.get(item.client_id), self._facts, now)
+        return exchange(item, clients.get(item.client_id), self._facts, now)
 
     def _see_what_changed(self) -> None:
         (version,) = self._execute("PRAGMA data_version").fetchone()
@@ -135,15 +135,27 @@ class SqliteCommit:
             self._facts = self._load_facts()
         self._data_version = version
 
-    def _read_unknown(self, joined: Sequence[Joined]) -> None:
-        unknown = {
-            item.client_id
-            for item in joined
-            if isinstance(item, TokenRequest) and self._remembered.get(item.client_id) is None
-        }
+    def _clients(self, joined: Sequence[Joined]) -> dict[str, Registered]:
+        """The clients of a batch: remembered, or read now.
+
+        Held by the batch itself: to remember one may be to forget another, which must not make
+        a client of the same batch unknown.
+        """
+        clients: dict[str, Registered] = {}
+        unknown: set[str] = set()
+        for item in joined:
+            if isinstance(item, TokenRequest):
+                found = self._remembered.get(item.client_id)
+                if found is None:
+                    unknown.add(item.client_id)
+                else:
+                    clients[item.client_id] = found
         if unknown:
             for row in self._execute(_CLIENTS, (json.dumps(list(unknown)),)):
-                self._remembered.put(registered(row, moment=moment))
+                found = registered(row, moment=moment)
+                clients[found.client.client_id] = found
+                self._remembered.put(found)
+        return clients
 
     def _transaction(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:
