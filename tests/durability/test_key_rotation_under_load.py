@@ -30,7 +30,7 @@ def test_a_verifier_that_caches_never_fails_during_a_rotation(server: Server) ->
         watchers = [_Watcher(server, credentials) for _ in range(4)]
         _until(lambda: all(watcher.kids for watcher in watchers))  # noqa: B023  (called here)
         operations.rotate(installation.context.database, installation.context.policy, TESTER)
-        _until(lambda: all(len(watcher.kids) == 2 for watcher in watchers))  # noqa: B023
+        _until(lambda: all(len(watcher.kids) == 2 for watcher in watchers))  # noqa: B023  (called here)
         for watcher in watchers:
             watcher.stop()
 

@@ -53,9 +53,9 @@ def test_a_verified_token_cannot_be_changed_or_shown(
     token = verifier.verify(text)
 
     with pytest.raises(TypeError):
-        token.claims["scope"] = "everything"  # type: ignore[index]
+        token.claims["scope"] = "everything"  # type: ignore[index]  # what must not work
     with pytest.raises(AttributeError):
-        token.scopes = frozenset()  # type: ignore[misc]
+        token.scopes = frozenset()  # type: ignore[misc]  # what must not work
     assert not any(part in repr(token) for part in text.split("."))
     assert len({token, verifier.verify(text)}) == 1
 

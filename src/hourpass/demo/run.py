@@ -94,7 +94,7 @@ def _running(
 
 def _start(command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
     """In a session of its own, so that Ctrl-C reaches us alone and we end it in order."""
-    return subprocess.Popen(command, env=environ, start_new_session=True)  # noqa: S603
+    return subprocess.Popen(command, env=environ, start_new_session=True)  # noqa: S603  (our own words)
 
 
 def _environment(folder: Path, port: int, api_port: int) -> dict[str, str]:

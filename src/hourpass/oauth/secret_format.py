@@ -9,7 +9,6 @@ import secrets
 import zlib
 
 PREFIX = "hps_"
-LENGTH = 53
 _DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 _PAIRS = tuple(high + low for high in _DIGITS for low in _DIGITS)
 _FORM = re.compile(r"hps_[0-9A-Za-z]{49}")

@@ -91,6 +91,8 @@ class App:
                 )
             except DatabaseUnavailable as fault:
                 _log.warning("the key timetable waits for the database: %s", fault)
+            except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
+                _log.exception("the key timetable could not be kept; trying again in a minute")
             await asyncio.sleep(_TIMETABLE_EVERY_S)
 
     def _jwks(self) -> dict[str, object]:

@@ -86,7 +86,7 @@ def test_the_list_of_events_is_the_contracts() -> None:
 
 
 @pytest.mark.spec("contract", "HTTP", "Times are RFC 3339 UTC.")
-@given(moment=st.datetimes(timezones=st.just(UTC), min_value=datetime(1000, 1, 1)))  # noqa: DTZ001
+@given(moment=st.datetimes(timezones=st.just(UTC), min_value=datetime(1000, 1, 1)))  # noqa: DTZ001  (the strategy adds the zone)
 def test_a_moment_is_written_to_the_microsecond(moment: datetime) -> None:
     """With a Z, always as long, and read back to the same moment."""
     written = rfc3339(moment)

@@ -9,6 +9,8 @@ from typing import Literal
 
 Detail = Mapping[str, str | int | bool | list[str] | None]
 
+ActorType = Literal["operator", "client", "cli", "system"]
+
 
 class Event(StrEnum):
     """Every event there is; the list grows by ADR."""
@@ -21,8 +23,8 @@ class Event(StrEnum):
     CLIENT_ACTIVATED = "client.activated"
     CLIENT_DELETED = "client.deleted"
     CLIENT_TOKENS_REVOKED = "client.tokens_revoked"
-    TOKEN_ISSUED = "token.issued"  # noqa: S105
-    TOKEN_REFUSED = "token.refused"  # noqa: S105
+    TOKEN_ISSUED = "token.issued"  # noqa: S105  (an event's name)
+    TOKEN_REFUSED = "token.refused"  # noqa: S105  (an event's name)
     KEY_CREATED = "key.created"
     KEY_ACTIVATED = "key.activated"
     KEY_RETIRED = "key.retired"
@@ -36,7 +38,7 @@ class Event(StrEnum):
 class Actor:
     """Who did it, named as at the time."""
 
-    type: Literal["operator", "client", "cli", "system"]
+    type: ActorType
     id: str
     name: str
 

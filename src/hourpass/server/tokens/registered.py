@@ -6,9 +6,10 @@ a bare driver.
 
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
-from hourpass.server.audit.events import Actor
+from hourpass.server.audit.events import Actor, ActorType
 from hourpass.server.clients.model import Client
 from hourpass.server.clients.secrets import ClientCredential
 from hourpass.server.tokens.exchange import Registered
@@ -36,10 +37,10 @@ def registered(row: Sequence[Any], *, moment: Any = None) -> Registered:
         organization=row[1],
         name=row[2],
         description=row[3],
-        scopes=frozenset((row[14] or "").split()),
+        scopes=_scopes(row[14] or ""),
         credentials=tuple(_credential(part) for part in (row[15] or "").split()),
         created_at=created_at,
-        created_by=Actor(row[5], row[6], row[7]),
+        created_by=_actor(row[5], row[6], row[7]),
         expires_at=times[1],
         suspended_at=times[2],
         secret_rotated_at=times[3],
@@ -47,6 +48,17 @@ def registered(row: Sequence[Any], *, moment: Any = None) -> Registered:
         version=row[12],
     )
     return Registered(client, bool(row[13]))
+
+
+# Clients are many, sets of scopes and creators few: those remembered share them.
+@lru_cache(maxsize=4096)
+def _scopes(names: str) -> frozenset[str]:
+    return frozenset(names.split())
+
+
+@lru_cache(maxsize=1024)
+def _actor(kind: ActorType, identifier: str, name: str) -> Actor:
+    return Actor(kind, identifier, name)
 
 
 def _credential(part: str) -> ClientCredential:
