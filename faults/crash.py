@@ -25,6 +25,7 @@ from support.installation import Credentials, Installation, Server, clean_enviro
 from support.postgres import Cluster
 
 _ROOT = Path(__file__).parent.parent
+_ENTRIES = ("begins", "unknown", "absent", "done")
 
 
 @dataclass(slots=True)
@@ -38,13 +39,19 @@ class Verdict:
 
 
 @dataclass(slots=True)
-class _Client:
-    """What a client has to be, by the journal; `open` is a deed whose end is not known."""
+class Expected:
+    """What a client has to be, by the journal.
+
+    A deed that began and has no end may have been done or not, and there can be several: while
+    the database is down each attempt fails with its outcome unknown. So there may be more than
+    one status that is right, until a deed that was acknowledged says which.
+    """
 
     secret: str
     old: list[str] = field(default_factory=list)
-    status: str = "active"
-    open: str | None = None
+    statuses: set[str] = field(default_factory=lambda: {"active"})
+    secret_is_sure: bool = True
+    history: list[str] = field(default_factory=list)
 
 
 def run(installation: Installation, rounds: int, *, cluster: Cluster | None = None) -> Verdict:
@@ -103,17 +110,18 @@ def _work_until_killed(
 def _check(
     installation: Installation, server: Server, deeds: Path, tokens: Path, verdict: Verdict
 ) -> None:
-    expected: dict[str, _Client] = {}
-    _replay(deeds, expected, verdict)
+    expected: dict[str, Expected] = {}
+    replay(deeds, expected, verdict)
     for client_id, client in expected.items():
         answer = server.token(Credentials(client_id, client.secret))
         got = "active" if answer.status_code == 200 else answer.json().get("reason", "refused")
-        wanted = {client.status, *_ends(client)}
-        wanted = {"refused" if status == "deleted" else status for status in wanted}
-        if client.open == "rotate":
-            wanted.add("refused")  # the new secret was never shown, and may be the live one
+        wanted = {"refused" if status == "deleted" else status for status in client.statuses}
+        if not client.secret_is_sure:
+            wanted.add("refused")  # a new secret that was never shown may be the live one
         if got not in wanted:
-            verdict.losses.append(f"{client_id} is {got}, wanted {sorted(wanted)}")
+            verdict.losses.append(
+                f"{client_id} is {got}, wanted {sorted(wanted)}: {', '.join(client.history)}"
+            )
         for old in client.old:
             answered = server.token(Credentials(client_id, old)).json()
             if answered.get("error") != "invalid_client" or "reason" in answered:
@@ -130,40 +138,35 @@ def _check(
     ]
 
 
-def _replay(deeds: Path, expected: dict[str, _Client], verdict: Verdict) -> None:
+def replay(deeds: Path, expected: dict[str, Expected], verdict: Verdict) -> None:
+    """What every client has to be, by the journal; what cannot be is a loss."""
     for entry in journal.read(deeds):
         client = expected.get(entry["client_id"])
+        if client is not None:
+            client.history += [f"{what} {entry[what]}" for what in _ENTRIES if what in entry]
         if "begins" in entry and client is not None:
-            client.open = entry["begins"]
+            client.statuses |= _after(entry["begins"], client.statuses)
+            client.secret_is_sure &= entry["begins"] != "rotate"
+        if "absent" in entry and client is not None:
+            if "deleted" not in client.statuses:
+                verdict.losses.append(f"{entry['client_id']} is gone: {', '.join(client.history)}")
+            client.statuses = {"deleted"}
         if "done" not in entry:
             continue
         verdict.deeds += 1
         if client is None:
-            expected[entry["client_id"]] = _Client(entry["secret"])
+            expected[entry["client_id"]] = Expected(entry["secret"])
             continue
-        client.open = None
-        match entry["done"]:
-            case "rotate":
-                client.old.append(client.secret)
-                client.secret = entry["secret"]
-            case "suspend":
-                client.status = "suspended"
-            case "activate":
-                client.status = "active"
-            case "delete":
-                client.status = "deleted"
+        client.statuses = _after(entry["done"], client.statuses - {"deleted"})
+        if entry["done"] == "rotate":
+            client.old.append(client.secret)
+            client.secret, client.secret_is_sure = entry["secret"], True
 
 
-def _ends(client: _Client) -> set[str]:
-    """What a deed that was under way may have made of the client."""
-    match client.open:
-        case "suspend":
-            return {"suspended"}
-        case "activate":
-            return {"active"}
-        case "delete":
-            return {"deleted"}
-    return set()
+def _after(deed: str, statuses: set[str]) -> set[str]:
+    """What a client can be once the deed was done; a rotation leaves the status alone."""
+    ends = {"suspend": "suspended", "activate": "active", "delete": "deleted"}
+    return {ends[deed]} if deed in ends else set(statuses)
 
 
 def _start(installation: Installation, module: str, *arguments: str) -> subprocess.Popen[bytes]:

@@ -53,6 +53,10 @@ def main(path: Path) -> None:
         except DatabaseUnavailable:
             journal.write(number=number, unknown=deed, client_id=client_id)
             continue
+        except lifecycle.NotFound:  # an earlier `delete`, whose end was unknown, was done
+            journal.write(number=number, absent=deed, client_id=client_id)
+            clients.remove(client_id)
+            continue
         journal.write(number=number, done=deed, client_id=client_id, secret=secret)
 
 
