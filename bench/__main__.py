@@ -16,7 +16,7 @@ from statistics import median
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import load, report
+from bench import load, management, report
 from bench.contestants import Contestant, Peers, ceiling, hourpass
 from bench.populate import populate
 from bench.report import Line, Results
@@ -84,6 +84,7 @@ def _run(folder: Path, cluster: Cluster, many: int, results: Results) -> None:
 def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Results) -> None:
     """The same load on a small and a very large installation, in turns."""
     contestants: list[Contestant] = []
+    installations: list[Installation] = []
     files: dict[str, Path] = {}
     few, large = f"{FEW:,} clients", f"{many:,} clients"
     everyone = f"{large}, nearly every token another's"
@@ -93,6 +94,7 @@ def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Result
                 installation = _installations(folder, cluster, f"n{count}")[kind == "postgresql"]
                 files[name] = folder / f"credentials-{kind}-{count}"
                 populate(installation.context, count, files[name], keep=min(count, 200_000))
+            installations.append(installation)
             theirs = cluster if kind == "postgresql" else None
             contestants.append(hourpass(name, installation, pinned=True, cluster=theirs))
         running = contestants[1]
@@ -104,6 +106,22 @@ def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Result
         title = f"{kind}: size of the installation, 128 connections, pinned"
         _take_turns(contestants, files[few], files, 128, True, results, title)
         results.resident_mb[f"{kind}, {large}"] = running.resident_mb()
+        with Console(stderr=True).status(f"{kind}: the management API …"):
+            _management(kind, installations, contestants[:2], results)
+        results.resident_mb[f"{kind}, {large}, management API used"] = running.resident_mb()
+
+
+def _management(
+    kind: str, installations: list[Installation], running: list[Contestant], results: Results
+) -> None:
+    few, many = (
+        management.Side.of(installation, contestant)
+        for installation, contestant in zip(installations, running, strict=True)
+    )
+    rounds, seconds = results.rounds, min(2, results.seconds)
+    title = f"{kind}: the management API, {few.clients:,} clients against {many.clients:,}"
+    results.lists[title] = management.lists(few, many, rounds=rounds, seconds=seconds)
+    results.creating[kind] = management.creating(few, rounds=rounds, seconds=seconds)
 
 
 def _take_turns(
@@ -123,7 +141,7 @@ def _take_turns(
                 file = files.get(contestant.name, credentials)
                 before = contestant.cpu_s()
                 seconds = results.seconds if number else 1  # the first round only warms up
-                measured = load.wrk(
+                measured = load.tokens(
                     contestant.url,
                     file,
                     connections=connections,

@@ -69,7 +69,7 @@ def _compare(
         figures: dict[str, list[load.Measured]] = {c.name: [] for c in contestants}
         for number in range(ROUNDS + 1):
             for contestant in contestants:
-                measured = load.wrk(
+                measured = load.tokens(
                     contestant.url,
                     folder / f"credentials-{name}",
                     connections=connections,

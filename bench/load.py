@@ -21,20 +21,25 @@ class Measured:
     p99_ms: float
 
 
-def wrk(
-    url: str,
-    credentials: Path,
-    *,
-    connections: int,
-    seconds: int,
-    pinned: bool,
-    path: str = "/token",
+def tokens(
+    url: str, credentials: Path, *, connections: int, seconds: int, pinned: bool
 ) -> Measured:
-    """POST to `path` for `seconds`; the load is on the second core when `pinned`."""
+    """POST to the token endpoint for `seconds`; the load is on the second core when `pinned`."""
+    return _wrk(url, "post.lua", credentials, connections, seconds, pinned)
+
+
+def calls(url: str, call: Path, *, connections: int, seconds: int) -> Measured:
+    """The same call of the management API (see call.lua) for `seconds`, from the second core."""
+    return _wrk(url, "call.lua", call, connections, seconds, pinned=True)
+
+
+def _wrk(
+    url: str, script: str, file: Path, connections: int, seconds: int, pinned: bool
+) -> Measured:
     command = [
         *(["taskset", "-c", "1"] if pinned else []),
         *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s"),
-        *("-s", str(HERE / "post.lua"), url, "--", str(credentials), path),
+        *("-s", str(HERE / script), url, "--", str(file)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     line = next(line for line in done.stdout.splitlines() if line.startswith("JSON "))

@@ -10,9 +10,10 @@ from sqlalchemy import insert, select, text
 
 from hourpass.server.audit.events import SYSTEM
 from hourpass.server.clients import secrets
+from hourpass.server.clients.model import words_of
 from hourpass.server.context import Context
 from hourpass.server.db.engine import Dialect
-from hourpass.server.db.schema import client, client_credential, client_scope
+from hourpass.server.db.schema import client, client_credential, client_scope, client_word
 
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _CHUNK = 20_000
@@ -80,10 +81,17 @@ def populate(context: Context, count: int, credentials: Path, *, keep: int) -> N
                 insert(client_scope),
                 [{"client_seq": seqs[i], "scope": name} for i in ids for name in SCOPES],
             )
+            connection.execute(
+                insert(client_word),
+                [
+                    {"client_seq": seqs[str(row["client_id"])], "word": word}
+                    for row, _ in chunk
+                    for word in words_of(str(row["name"]), str(row["client_id"]))
+                ],
+            )
     if context.database.dialect is Dialect.POSTGRESQL:
         with context.database.engine.connect() as connection:
             free = connection.execution_options(isolation_level="AUTOCOMMIT")
-            free.execute(text("VACUUM ANALYZE client"))
-            free.execute(text("VACUUM ANALYZE client_credential"))
-            free.execute(text("VACUUM ANALYZE client_scope"))
+            for table in (client, client_credential, client_scope, client_word):
+                free.execute(text(f"VACUUM ANALYZE {table.name}"))
     credentials.write_text("\n".join(kept) + "\n")

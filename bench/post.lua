@@ -9,9 +9,8 @@ function setup(thread)
 end
 
 function init(args)
-  local path = args[2] or "/token"
   for line in io.lines(args[1]) do
-    requests[#requests + 1] = wrk.format("POST", path, {
+    requests[#requests + 1] = wrk.format("POST", "/token", {
       ["Content-Type"] = "application/x-www-form-urlencoded",
       ["Authorization"] = "Basic " .. line,
     }, "grant_type=client_credentials")

@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import median
 
 from bench.load import Measured
+from bench.management import Row
 from hourpass.server.db import sqlite
 
 HERE = Path(__file__).parent
@@ -50,6 +51,8 @@ class Results:
     raw: list[str] = field(default_factory=list)
     starting_s: list[float] = field(default_factory=list)
     resident_mb: dict[str, float] = field(default_factory=dict)
+    lists: dict[str, list[Row]] = field(default_factory=dict)
+    creating: dict[str, tuple[Measured, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -81,6 +84,16 @@ def _page(results: Results) -> str:
     ]
     for title, table in results.tables.items():
         lines += ["", f"## {title[0].upper()}{title[1:]}", "", *_table(table)]
+    for title, rows in results.lists.items():
+        lines += ["", f"## {title}", "", *_lists(rows)]
+    for kind, (measured, cpu_ms) in results.creating.items():
+        bad = measured.non200 + measured.errors
+        lines.append("")
+        lines.append(
+            f"Creating clients over HTTP on {kind}, 8 connections, server on one core: "
+            f"{measured.rps:,.0f} a second, {cpu_ms:.2f} ms of CPU time each, "
+            f"p99 {measured.p99_ms:.0f} ms, {bad} failed."
+        )
     lines += ["", "## Start and memory", ""]
     starting = median(results.starting_s)
     lines.append(f"- From start to the first answer: {starting:.2f} s")
@@ -105,6 +118,18 @@ def _table(table: dict[str, Line]) -> list[str]:
             f"| {measured.p99_ms:.2f} | {line.cpu_us:.0f} | {line.cpu_us / base.cpu_us:.0%} |"
         )
     return lines
+
+
+def _lists(rows: list[Row]) -> list[str]:
+    return [
+        "| `GET /clients…`, one connection | few: p50 ms | many: p50 ms | ratio |",
+        "|---|---:|---:|---:|",
+        *(
+            f"| {row.name}{f' ({row.failed} failed)' if row.failed else ''} "
+            f"| {row.few_ms:.2f} | {row.many_ms:.2f} | {row.many_ms / row.few_ms:.2f} |"
+            for row in rows
+        ),
+    ]
 
 
 def _readme(results: Results) -> str:

@@ -14,8 +14,9 @@ from hourpass.server.clients import lifecycle
 from hourpass.server.clients.lifecycle import NewClient
 from hourpass.server.context import open_context
 from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.rights import FULL
 
-_BY = Origin(actor=Actor("cli", "deeds", "deeds"))
+_BY = Origin(actor=Actor("cli", "deeds", "deeds"), rights=FULL)
 
 
 def main(path: Path) -> None:

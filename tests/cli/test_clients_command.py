@@ -108,7 +108,7 @@ def test_what_a_person_sees_of_a_client(sqlite_installation: Installation) -> No
 
 
 def test_a_list_can_be_narrowed(installation: Installation) -> None:
-    """By status, scope and organization, newest first; a limit takes the newest."""
+    """By status, scope, organization and search, newest first; a limit takes the newest."""
     first = installation.create_client("customers:read", name="First").client_id
     second = installation.create_client("bookings:read", name="Second").client_id
     third = installation.create_client("customers:read", "bookings:read", name="Third").client_id
@@ -118,6 +118,8 @@ def test_a_list_can_be_narrowed(installation: Installation) -> None:
         ("--scope", "customers:read", "--organization", "default"): [third, first],
         ("--status", "suspended", "--limit", "1"): [first],
         ("--status", "active"): [third, second],
+        ("--search", "SEC"): [second],
+        ("--search", third[:12]): [third],
         ("--scope", "\udcff"): [],
     }
     lists = each(installation, [("clients", "list", "--json", *options) for options in filters])

@@ -7,7 +7,8 @@ from command_outcomes import NOBODY, each, refusal, wrong_usage
 from sqlalchemy import update
 
 from hourpass.server.db.schema import client
-from support.installation import Installation
+from hourpass.server.organizations import operations
+from support.installation import TESTER, Installation
 
 _CREATE = ("clients", "create", "--scope", "customers:read", "--name")
 
@@ -114,3 +115,27 @@ def test_an_expired_client_stays_expired(sqlite_installation: Installation) -> N
     assert [item["status"] for item in listed.json()["items"]] == ["expired"]
     for outcome in (activated, rotated):
         assert refusal(outcome) == "this API client has expired, which is final; create a new one"
+
+
+@pytest.mark.spec("threats", "15", "no crossing of organizations")
+def test_a_command_can_be_kept_to_one_organization(installation: Installation) -> None:
+    """With `--organization`, what belongs to another is not there, whatever the command."""
+    operations.create(installation.context.database, "acme", "Acme", TESTER)
+    theirs = installation.create_client("customers:read", organization="acme").client_id
+    commands: dict[str, tuple[str, ...]] = {
+        "show": (),
+        "set-scopes": ("--scope", "bookings:read"),
+        "rotate-secret": (),
+        "suspend": (),
+        "activate": (),
+        "revoke-tokens": (),
+        "delete": ("--yes",),
+    }
+
+    def all_of_them(organization: str) -> list[tuple[str, ...]]:
+        kept = ("--organization", organization)
+        return [("clients", name, theirs, *more, *kept) for name, more in commands.items()]
+
+    for outcome in each(installation, all_of_them("default")):
+        assert refusal(outcome) == f"there is no API client {theirs}"
+    assert [outcome.status for outcome in each(installation, all_of_them("acme"))] == [0] * 7

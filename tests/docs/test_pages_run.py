@@ -8,7 +8,17 @@ from page_runner import ROOT, Reader, blocks_of
 
 _PAGES = [
     "README.md",
-    *(f"docs/{name}.md" for name in ("audit", "getting-started", "keys", "operate", "scopes")),
+    *(
+        f"docs/{name}.md"
+        for name in (
+            "audit",
+            "getting-started",
+            "keys",
+            "management-api",
+            "operate",
+            "scopes",
+        )
+    ),
 ]
 
 

@@ -20,9 +20,12 @@ from hourpass.server.audit.events import Actor, Origin
 from hourpass.server.clients import lifecycle
 from hourpass.server.clients.lifecycle import NewClient, WithSecret
 from hourpass.server.context import Context, open_context
+from hourpass.server.rights import FULL
 
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
-TESTER = Origin(actor=Actor("cli", "tester", "Tester"), request_id="test", ip="192.0.2.1")
+TESTER = Origin(
+    actor=Actor("cli", "tester", "Tester"), rights=FULL, request_id="test", ip="192.0.2.1"
+)
 CATALOGUE = """
 [[api]]
 key = "bookings"

@@ -9,8 +9,8 @@ from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_facts, print_json, print_table, refuse, say, when
 from hourpass.server.audit.events import printable
 from hourpass.server.clients import lifecycle, store, wire
-from hourpass.server.clients.lifecycle import NewClient, NotFound, WithSecret
-from hourpass.server.clients.model import Client, Status, is_client_id
+from hourpass.server.clients.lifecycle import NewClient, WithSecret
+from hourpass.server.clients.model import Client, Status
 from hourpass.server.clients.store import ClientFilter
 from hourpass.server.context import Context
 from hourpass.server.organizations.model import DEFAULT
@@ -19,6 +19,10 @@ app = typer.Typer()
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The client ID, m2m_…")]
 _Scopes = Annotated[list[str], typer.Option("--scope", help="A scope; repeat for more.")]
+_Organization = Annotated[
+    str | None,
+    typer.Option("--organization", help="Only if it belongs to this organization."),
+]
 _Revoke = Annotated[
     bool,
     typer.Option("--revoke-live-tokens", help="Online checks refuse tokens issued so far, too."),
@@ -59,6 +63,9 @@ def create(
 def list_(
     status: Annotated[Status | None, typer.Option(help="Only clients with this status.")] = None,
     scope: Annotated[str | None, typer.Option(help="Only clients that hold this scope.")] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Beginnings of words of the name, or of the client ID.")
+    ] = None,
     organization: Annotated[str | None, typer.Option(help="Only this organization's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 100,
     as_json: AsJson = False,
@@ -68,6 +75,7 @@ def list_(
         status=status,
         scope=None if scope is None else printable(scope, 100),
         organization=None if organization is None else printable(organization, 100),
+        search=None if search is None else printable(search, 100),
     )
     with opened() as context:
         clients, now, last = _newest(context, wanted, limit)
@@ -92,29 +100,31 @@ def list_(
 
 
 @app.command()
-def show(client_id: _Id, as_json: AsJson = False) -> None:
+def show(client_id: _Id, organization: _Organization = None, as_json: AsJson = False) -> None:
     """Show one API client."""
     with opened() as context:
-        if not is_client_id(client_id):
-            raise NotFound(client_id)
-        with context.database.read() as connection:
-            client = store.get(connection, client_id)
-        if client is None:
-            raise NotFound(client_id)
+        client = lifecycle.read(context.database, client_id, by_command(organization))
         _print(context, client, as_json=as_json)
 
 
 @app.command()
-def set_scopes(client_id: _Id, scope: _Scopes, as_json: AsJson = False) -> None:
+def set_scopes(
+    client_id: _Id, scope: _Scopes, organization: _Organization = None, as_json: AsJson = False
+) -> None:
     """Replace an API client's scopes; its next token has them."""
     with opened() as context:
-        client = lifecycle.set_scopes(context.database, client_id, frozenset(scope), by_command())
+        client = lifecycle.set_scopes(
+            context.database, client_id, frozenset(scope), by_command(organization)
+        )
         _print(context, client, as_json=as_json)
 
 
 @app.command()
 def rotate_secret(
-    client_id: _Id, revoke_live_tokens: _Revoke = False, as_json: AsJson = False
+    client_id: _Id,
+    revoke_live_tokens: _Revoke = False,
+    organization: _Organization = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a new secret, shown this once. The old one fails from now on."""
     with opened() as context:
@@ -122,7 +132,7 @@ def rotate_secret(
             context.database,
             context.keyring(),
             client_id,
-            by_command(),
+            by_command(organization),
             revoke_live_tokens=revoke_live_tokens,
         )
         if as_json:
@@ -133,11 +143,19 @@ def rotate_secret(
 
 
 @app.command()
-def suspend(client_id: _Id, revoke_live_tokens: _Revoke = False, as_json: AsJson = False) -> None:
+def suspend(
+    client_id: _Id,
+    revoke_live_tokens: _Revoke = False,
+    organization: _Organization = None,
+    as_json: AsJson = False,
+) -> None:
     """Give an API client no more tokens until it is activated."""
     with opened() as context:
         client = lifecycle.suspend(
-            context.database, client_id, by_command(), revoke_live_tokens=revoke_live_tokens
+            context.database,
+            client_id,
+            by_command(organization),
+            revoke_live_tokens=revoke_live_tokens,
         )
         _print(context, client, as_json=as_json)
     if not as_json:
@@ -145,18 +163,20 @@ def suspend(client_id: _Id, revoke_live_tokens: _Revoke = False, as_json: AsJson
 
 
 @app.command()
-def activate(client_id: _Id, as_json: AsJson = False) -> None:
+def activate(client_id: _Id, organization: _Organization = None, as_json: AsJson = False) -> None:
     """Let a suspended API client get tokens again."""
     with opened() as context:
-        client = lifecycle.activate(context.database, client_id, by_command())
+        client = lifecycle.activate(context.database, client_id, by_command(organization))
         _print(context, client, as_json=as_json)
 
 
 @app.command()
-def revoke_tokens(client_id: _Id, as_json: AsJson = False) -> None:
+def revoke_tokens(
+    client_id: _Id, organization: _Organization = None, as_json: AsJson = False
+) -> None:
     """Make online checks refuse every token issued so far."""
     with opened() as context:
-        client = lifecycle.revoke_tokens(context.database, client_id, by_command())
+        client = lifecycle.revoke_tokens(context.database, client_id, by_command(organization))
         _print(context, client, as_json=as_json)
 
 
@@ -164,13 +184,14 @@ def revoke_tokens(client_id: _Id, as_json: AsJson = False) -> None:
 def delete(
     client_id: _Id,
     yes: Annotated[bool, typer.Option("--yes", help="Really: it cannot be undone.")] = False,
+    organization: _Organization = None,
     as_json: AsJson = False,
 ) -> None:
     """Delete an API client for good; its audit trail stays."""
     if not yes:
         refuse("deleting cannot be undone; say so with --yes", status=2)
     with opened() as context:
-        lifecycle.delete(context.database, client_id, by_command())
+        lifecycle.delete(context.database, client_id, by_command(organization))
     if as_json:
         print_json({"client_id": client_id, "deleted": True})
     else:

@@ -4,12 +4,11 @@ from collections.abc import Callable
 
 from hourpass.cli.output import REFUSED, USAGE, say
 from hourpass.server.catalogue.file import CatalogueFault
-from hourpass.server.clients.lifecycle import NotFound
-from hourpass.server.clients.model import BadInput, Conflict
 from hourpass.server.config import SettingsFault
 from hourpass.server.context import InstallationFault
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.keys.master import WrongMasterKey
+from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
 
 
 def guard(command: Callable[[], int]) -> int:
@@ -28,6 +27,6 @@ def guard(command: Callable[[], int]) -> int:
         say("hourpass: the master key does not open this database's keys")
     except DatabaseUnavailable as fault:
         say(f"hourpass: the database is not available: {fault}")
-    except (NotFound, BadInput, Conflict, InstallationFault) as fault:
+    except (Missing, BadInput, Conflict, Forbidden, InstallationFault) as fault:
         say(f"hourpass: {fault}")
     return REFUSED

@@ -3,10 +3,12 @@
 import getpass
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 from hourpass.server import config
 from hourpass.server.audit.events import Actor, Origin, printable
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, Context, open_context
+from hourpass.server.rights import FULL
 
 
 @contextmanager
@@ -19,10 +21,11 @@ def opened() -> Iterator[Context]:
         context.database.close()
 
 
-def by_command() -> Origin:
+def by_command(organization: str | None = None) -> Origin:
     """Commands on the server's own machine act with full rights, as the user who gives them."""
     try:
         user = printable(getpass.getuser(), 100)
     except (OSError, KeyError):
         user = "unknown"
-    return Origin(actor=Actor("cli", user, user))
+    rights = replace(FULL, organization=organization)
+    return Origin(actor=Actor("cli", user, user), rights=rights)

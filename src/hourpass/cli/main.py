@@ -16,10 +16,13 @@ from hourpass.cli.output import REFUSED, ReaderGone, drop_output, say, set_up
 _HELP = "Open your API to machines: API clients, one-hour access tokens, exact revocation."
 _INTEGRATOR = ("token",)
 _SERVICE = ("serve", "migrate", "demo")
+_SETUP_LINK = "setup-link"
 # Name → help, each a module of this package with a Typer app or command called `app`.
 _GROUPS = {
     "clients": "API clients: create, list, rotate, suspend, delete.",
     "scopes": "The catalogue: APIs and their scopes.",
+    "organizations": "Organizations: create, list, suspend.",
+    "operators": "Operators: the people who administer the installation.",
     "keys": "Signing keys and the master key.",
     "audit": "The audit trail.",
 }
@@ -79,6 +82,9 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
             service = importlib.import_module("hourpass.cli.service")
             for name in _SERVICE:
                 app.command(name)(getattr(service, name))
+            if only in (None, _SETUP_LINK):
+                operators = importlib.import_module("hourpass.cli.operators")
+                app.command(_SETUP_LINK)(operators.setup_link)
         for name, text in groups.items():
             group = importlib.import_module(f"hourpass.cli.{name}")
             app.add_typer(group.app, name=name, help=text, no_args_is_help=True)

@@ -24,6 +24,7 @@ from hourpass.server.audit.events import SYSTEM, Origin
 from hourpass.server.clients import lifecycle
 from hourpass.server.clients.lifecycle import NewClient
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, open_context
+from hourpass.server.rights import FULL
 
 # The seed's three examples of least privilege.
 EXAMPLES = {
@@ -129,7 +130,9 @@ def _create_examples(folder: Path, port: int) -> dict[str, Path]:
         keyring = context.keyring()
         for name, scopes in EXAMPLES.items():
             new = NewClient(name=name, scopes=frozenset(scopes), description="Made by the demo")
-            made = lifecycle.create(context.database, keyring, new, Origin(actor=SYSTEM))
+            made = lifecycle.create(
+                context.database, keyring, new, Origin(actor=SYSTEM, rights=FULL)
+            )
             path = folder / (name.lower().replace(" ", "-") + ".json")
             path.touch(mode=0o600)
             credentials = {

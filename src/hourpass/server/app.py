@@ -10,6 +10,8 @@ from urllib.parse import urlsplit
 
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
+from hourpass.server.api.mount import Mount
+from hourpass.server.clients import once
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import migrate
 from hourpass.server.db.engine import DatabaseUnavailable
@@ -27,6 +29,7 @@ from hourpass.server.tokens.issue import TokenWriter
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
+_API = "/api/v1/"
 _TIMETABLE_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
@@ -52,11 +55,17 @@ class App:
                 "/readyz": ReadyEndpoint(self._is_ready),
             },
         )
+        self._management = Mount(context)
+        self._below = tuple(
+            prefix + _API for prefix in dict.fromkeys(("", urlsplit(settings.issuer).path))
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the exact path; whatever goes wrong, the caller gets an answer in JSON."""
         if scope["type"] == "http":
             endpoint = self._routes.get(scope["path"])
+            if endpoint is None and scope["path"].startswith(self._below):
+                endpoint = self._management
             if endpoint is None:
                 await respond(send, not_found())
                 return
@@ -89,6 +98,7 @@ class App:
                 await asyncio.to_thread(
                     operations.keep_timetable, self._context.database, self._context.policy
                 )
+                await asyncio.to_thread(once.purge, self._context.database)
             except DatabaseUnavailable as fault:
                 _log.warning("the key timetable waits for the database: %s", fault)
             except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
@@ -121,7 +131,12 @@ def _backend(context: Context) -> Backend:
     settings = context.settings
     if settings.is_postgresql:
         return PostgresCommit(settings.database_url.get_secret_value(), context.facts)
-    return SqliteCommit(settings.sqlite_path, context.facts, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
+    return SqliteCommit(
+        settings.sqlite_path,
+        context.facts,
+        busy_timeout_s=SERVER_BUSY_TIMEOUT_S,
+        turn=context.database.turn,
+    )
 
 
 def _routes(issuer: str, routes: dict[str, Endpoint]) -> dict[str, Endpoint]:

@@ -2,10 +2,12 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
+import psycopg
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -135,6 +137,87 @@ def test_writers_take_turns(database: Database) -> None:
 
     with database.read() as connection:
         assert connection.execute(select(usage.c.issued).where(mine)).scalar_one() == 20
+
+
+def test_many_writers_at_once_all_get_their_turn(sqlite_installation: Installation) -> None:
+    """SQLite: threads of one process queue; none finds the lock taken for its whole second."""
+    path = sqlite_installation.context.settings.sqlite_path
+    database = open_sqlite(path, busy_timeout_s=1)
+    failed: list[Exception] = []
+
+    def write() -> None:
+        for _ in range(10):
+            try:
+                with database.write() as connection:
+                    connection.execute(select(usage.c.issued)).all()
+                    time.sleep(0.004)
+            except DatabaseUnavailable as fault:
+                failed.append(fault)
+
+    threads = [threading.Thread(target=write) for _ in range(12)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    database.close()
+
+    assert failed == []
+
+
+def test_a_writer_that_hangs_does_not_hold_the_others_for_ever(tmp_path: Path) -> None:
+    """SQLite: who waits for a thread of the same process gives up in time as well."""
+    database = open_sqlite(tmp_path / "hourpass.db", busy_timeout_s=0.05)
+    refused: list[str] = []
+
+    def write() -> None:
+        try:
+            with database.write():
+                pass
+        except DatabaseUnavailable as fault:
+            refused.append(str(fault))
+
+    with database.write():
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join(10)
+    database.close()
+
+    assert refused == ["other writers did not let go in time"]
+
+
+def test_connections_that_the_server_ended_are_made_anew(
+    postgres_installation: Installation,
+) -> None:
+    """PostgreSQL: after it ended them all, at most one transaction meets a dead one."""
+    database = postgres_installation.context.database
+    others = [database.read() for _ in range(4)]
+    for each in others:
+        each.__enter__().execute(text("select 1"))
+    for each in others:
+        each.__exit__(None, None, None)
+    end_all = text(
+        "select pg_terminate_backend(pid) from pg_stat_activity "
+        "where datname = current_database() and pid <> pg_backend_pid()"
+    )
+
+    def works() -> bool:
+        try:
+            with database.look() as connection:
+                return bool(connection.execute(text("select 1")).scalar_one())
+        except DatabaseUnavailable:
+            return False
+
+    def terminate() -> None:
+        with psycopg.connect(
+            postgres_installation.context.settings.database_url.get_secret_value(), autocommit=True
+        ) as bare:
+            bare.execute(str(end_all))
+
+    terminate()
+    assert [works() for _ in range(6)].count(False) <= 1
+    terminate()
+    time.sleep(1.1)  # idle for long enough to be asked first
+    assert works()
 
 
 @pytest.mark.parametrize("name", ["plain.db", "with blank.db", "100%25.db", "what?.db", "é#a.db"])

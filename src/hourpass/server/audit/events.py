@@ -7,6 +7,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Literal
 
+from hourpass.server.rights import NONE, Rights
+
 Detail = Mapping[str, str | int | bool | list[str] | None]
 
 ActorType = Literal["operator", "client", "cli", "system"]
@@ -31,6 +33,19 @@ class Event(StrEnum):
     KEY_REVOKED = "key.revoked"
     CATALOGUE_APPLIED = "catalogue.applied"
     ORGANIZATION_CREATED = "organization.created"
+    ORGANIZATION_UPDATED = "organization.updated"
+    ORGANIZATION_SUSPENDED = "organization.suspended"
+    ORGANIZATION_ACTIVATED = "organization.activated"
+    OPERATOR_INVITED = "operator.invited"
+    OPERATOR_CREATED = "operator.created"
+    OPERATOR_UPDATED = "operator.updated"
+    OPERATOR_REMOVED = "operator.removed"
+    OPERATOR_RESET = "operator.reset"
+    OPERATOR_SIGNED_IN = "operator.signed_in"
+    OPERATOR_SIGN_IN_FAILED = "operator.sign_in_failed"
+    OPERATOR_SIGNED_OUT = "operator.signed_out"
+    OPERATOR_CREDENTIAL_ADDED = "operator.credential_added"
+    OPERATOR_CREDENTIAL_REMOVED = "operator.credential_removed"
     AUDIT_EXPORTED = "audit.exported"
 
 
@@ -48,9 +63,13 @@ SYSTEM = Actor("system", "hourpass", "Hourpass")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asks, in which request, from which address."""
+    """Who asks, in which request, from which address, and what they may do.
+
+    Whoever forgets to say what the caller may do has a caller that may do nothing.
+    """
 
     actor: Actor
+    rights: Rights = NONE
     request_id: str | None = None
     ip: str | None = None
 

@@ -1,16 +1,65 @@
-"""The audit trail as JSON lines: one event a line, oldest first (the API's shape)."""
+"""The audit trail, oldest first, as JSON lines (the API's shape) or as CSV for a spreadsheet.
 
+It is read some events at a time, each time in a transaction of its own: however slowly somebody
+reads, no connection and no lock waits for them.
+"""
+
+import csv
+import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from hourpass.server.audit import store
-from hourpass.server.audit.events import AuditEvent, Event, Origin, rfc3339
+from hourpass.server.audit.events import AuditEvent, Event, Origin, StoredEvent, rfc3339
 from hourpass.server.audit.store import EventFilter
 from hourpass.server.db.engine import Database
 
+_AT_ONCE = 1000
+COLUMNS = (
+    "id",
+    "time",
+    "event",
+    "actor_type",
+    "actor_id",
+    "actor_name",
+    "client_id",
+    "client_name",
+    "organization",
+    "request_id",
+    "ip",
+    "detail",
+)
 
-def json_lines(database: Database, wanted: EventFilter, by: Origin) -> Iterator[str]:
-    """Lines without their line end; that somebody exported them is an event of its own."""
+
+def json_lines(
+    database: Database, wanted: EventFilter, by: Origin, *, organization: str | None = None
+) -> Iterator[str]:
+    """Lines without their line end; that somebody exported them is an event of its own.
+
+    `organization` is whose trail that event belongs to; None: the installation's.
+    """
+    return _exported(database, wanted, by, organization, _json_line)
+
+
+def csv_lines(
+    database: Database, wanted: EventFilter, by: Origin, *, organization: str | None = None
+) -> Iterator[str]:
+    """The same as CSV (RFC 4180), a line of names first; no cell is taken for a formula."""
+    lines = _exported(database, wanted, by, organization, _csv_line)
+    first = next(lines, None)  # the event is on record before anything leaves
+    yield _csv(COLUMNS)
+    if first is not None:
+        yield first
+        yield from lines
+
+
+def _exported(
+    database: Database,
+    wanted: EventFilter,
+    by: Origin,
+    organization: str | None,
+    line: Callable[[StoredEvent], str],
+) -> Iterator[str]:
     with database.write() as connection:
         detail = {
             "client_id": wanted.client_id,
@@ -20,8 +69,52 @@ def json_lines(database: Database, wanted: EventFilter, by: Origin) -> Iterator[
             "until": rfc3339(wanted.until) if wanted.until else None,
         }
         filters = {name: value for name, value in detail.items() if value is not None}
-        event = AuditEvent(event=Event.AUDIT_EXPORTED, origin=by, detail=filters)
+        event = AuditEvent(
+            event=Event.AUDIT_EXPORTED, origin=by, organization=organization, detail=filters
+        )
         store.record(connection, [event], database.now(connection))
-    with database.read() as connection:
-        for stored in store.oldest_first(connection, wanted):
-            yield json.dumps(stored.as_json(), ensure_ascii=False, separators=(",", ":"))
+        last = store.newest_id(connection)
+    done = 0
+    while done < last:
+        with database.read() as connection:
+            batch = store.after(connection, wanted, after_id=done, limit=_AT_ONCE)
+        yield from (line(stored) for stored in batch if stored.id <= last)
+        done = batch[-1].id if len(batch) == _AT_ONCE else last
+
+
+def _json_line(stored: StoredEvent) -> str:
+    return json.dumps(stored.as_json(), ensure_ascii=False, separators=(",", ":"))
+
+
+def _csv_line(stored: StoredEvent) -> str:
+    return _csv(
+        (
+            str(stored.id),
+            rfc3339(stored.time),
+            stored.event,
+            stored.actor.type,
+            stored.actor.id,
+            stored.actor.name,
+            stored.client_id or "",
+            stored.client_name or "",
+            stored.organization or "",
+            stored.request_id or "",
+            stored.ip or "",
+            json.dumps(stored.detail, ensure_ascii=False, separators=(",", ":")),
+        )
+    )
+
+
+def _csv(cells: tuple[str, ...]) -> str:
+    text = io.StringIO()
+    csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="").writerow(map(_harmless, cells))
+    return text.getvalue()
+
+
+def _harmless(cell: str) -> str:
+    """A spreadsheet runs what begins like a formula, after blanks too; a quote stops that."""
+    first = cell.lstrip()[:1]
+    return "'" + cell if first and first in _FORMULA else cell
+
+
+_FORMULA = "=+-@|%\uff1d\uff0b\uff0d\uff20"

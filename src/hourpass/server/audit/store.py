@@ -10,6 +10,8 @@ from sqlalchemy import Connection, Row, Select, insert, select
 from hourpass.server.audit.events import Actor, AuditEvent, StoredEvent
 from hourpass.server.db.schema import audit_event as table
 
+_APPEND = insert(table)  # made once: to make a statement costs more than to execute it
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EventFilter:
@@ -25,7 +27,7 @@ class EventFilter:
 
 def record(connection: Connection, events: Sequence[AuditEvent], now: datetime) -> None:
     """Write events in the caller's transaction: they stand or fall with the deed."""
-    connection.execute(insert(table), [values(event, now) for event in events])
+    connection.execute(_APPEND, [values(event, now) for event in events])
 
 
 def values(event: AuditEvent, now: datetime) -> dict[str, object]:
@@ -62,6 +64,20 @@ def oldest_first(connection: Connection, wanted: EventFilter) -> Iterator[Stored
     with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
         for row in rows:
             yield _stored(row)
+
+
+def after(
+    connection: Connection, wanted: EventFilter, *, after_id: int, limit: int
+) -> list[StoredEvent]:
+    """Up to `limit` events younger than `after_id`, in the order written."""
+    query = _filtered(wanted).where(table.c.id > after_id).order_by(table.c.id).limit(limit)
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def newest_id(connection: Connection) -> int:
+    """The ID of the last event written; 0 before the first."""
+    query = select(table.c.id).order_by(table.c.id.desc()).limit(1)
+    return connection.execute(query).scalar_one_or_none() or 0
 
 
 def _filtered(wanted: EventFilter) -> Select[tuple[object, ...]]:

@@ -3,11 +3,16 @@
 import json
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
 
-from hourpass.server.catalogue.model import Api, Catalogue, Grant, Scope
+from hourpass.server.catalogue.model import Api, Catalogue, Grant, Scope, is_scope_name
 from hourpass.server.db.schema import api as api_table
 from hourpass.server.db.schema import api_scope, client_scope, installation
+
+_HOLD_STILL = select(installation.c.id).with_for_update(read=True)
+_GRANTABLE = select(api_scope.c.name).where(
+    api_scope.c.name.in_(bindparam("names", expanding=True)), api_scope.c.retired_at.is_(None)
+)
 
 
 def load(connection: Connection, management_identifier: str) -> Catalogue:
@@ -36,12 +41,19 @@ def load(connection: Connection, management_identifier: str) -> Catalogue:
     return Catalogue(version=version, management_identifier=management_identifier, apis=apis)
 
 
-def hold_still(connection: Connection) -> None:
-    """Keep `apply` out until this transaction ends: for whoever is about to grant a scope.
+def problem_with(
+    connection: Connection, wanted: frozenset[str], held: frozenset[str]
+) -> str | None:
+    """`Catalogue.problem_with`, for whoever is about to grant: keeps `apply` out until the commit.
 
     On SQLite the write lock does that already.
     """
-    connection.execute(select(installation.c.id).with_for_update(read=True))
+    connection.execute(_HOLD_STILL)
+    new = wanted - held
+    plain = bool(wanted) and all(map(is_scope_name, new))  # no other text may reach a query
+    if plain and new == set(connection.scalars(_GRANTABLE, {"names": sorted(new)})):
+        return None  # the usual case, without the whole catalogue
+    return load(connection, "").problem_with(wanted, held)
 
 
 def held_scopes(connection: Connection) -> frozenset[str]:

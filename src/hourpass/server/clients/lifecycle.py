@@ -4,6 +4,11 @@ Each reads the client, lets the model decide, and writes where the client still 
 was read (compare-and-swap). Whoever loses a race tries again on the new state, except
 `rotate_secret`: of two rotations at once one wins and the other is told, so that nobody is
 shown a secret that is dead already.
+
+Who may do it is decided here as well, in one place for API, page and command: a client of an
+organization that the caller does not see is not there; all deeds need `hourpass.clients:write`;
+and but for `suspend` and `revoke_tokens`, by which a leak is stopped, the caller must hold every
+management scope that the client holds before and after.
 """
 
 import secrets as random
@@ -14,23 +19,30 @@ from datetime import datetime
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Detail, Event, Origin, printable, rfc3339
 from hourpass.server.catalogue import store as catalogue
-from hourpass.server.clients import model, secrets, store
+from hourpass.server.clients import model, once, secrets, store
 from hourpass.server.clients.model import BadInput, Client, Conflict
+from hourpass.server.clients.once import Once
 from hourpass.server.clients.secrets import ClientCredential, Secret
 from hourpass.server.db.engine import Database
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import DEFAULT
+from hourpass.server.refused import Forbidden, Missing, Stale
+from hourpass.server.rights import CLIENTS_WRITE
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _ATTEMPTS = 10
 
 
-class NotFound(LookupError):
+class NotFound(Missing):
     """There is no such client, or none that the caller may see."""
 
     def __init__(self, client_id: str) -> None:
         super().__init__(f"there is no API client {printable(client_id, 40)}")
+
+
+class UnknownOrganization(BadInput):
+    """A new client's organization does not exist, or not for the caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +64,41 @@ class NewClient:
     organization: str = DEFAULT
 
 
-def create(database: Database, keyring: Keyring, new: NewClient, by: Origin) -> WithSecret:
-    """Register a client; raises BadInput. The secret is in the answer and nowhere else."""
+def create(
+    database: Database,
+    keyring: Keyring,
+    new: NewClient,
+    by: Origin,
+    *,
+    idempotency: Once | None = None,
+) -> WithSecret:
+    """Register a client. The secret is in the answer and nowhere else.
+
+    Raises BadInput, UnknownOrganization, Forbidden; with `idempotency` also DoneBefore, KeyReused
+    and StillRunning.
+    """
+    by.rights.need(CLIENTS_WRITE)
     name = model.checked_name(new.name)
     description = model.checked_description(new.description)
     secret, credential = _new_secret(keyring)
-    with database.write() as connection:
+    with once.running(idempotency), database.write() as connection:
         now = database.now(connection)
-        catalogue.hold_still(connection)
+        once.check(connection, idempotency, now)
         organization = printable(new.organization, 40)
-        if organization != new.organization or not organizations.get(connection, organization):
-            raise BadInput("organization", f"there is no organization {organization!r}")
-        problem = catalogue.load(connection, "").problem_with(new.scopes, frozenset())
+        if (
+            organization != new.organization
+            or not by.rights.sees(organization)
+            or not organizations.get(connection, organization)
+        ):
+            raise UnknownOrganization("organization", f"there is no organization {organization!r}")
+        if not by.rights.changes(organization):
+            raise Forbidden(f"this caller may not change the organization {organization}")
+        problem = catalogue.problem_with(connection, new.scopes, frozenset())
         if problem is not None:
             raise BadInput("scopes", problem)
+        _may_give(by, new.scopes)
         client = Client(
-            client_id="m2m_" + "".join(random.choice(_ID_LETTERS) for _ in range(20)),
+            client_id=model.ID_PREFIX + "".join(random.choice(_ID_LETTERS) for _ in range(20)),
             organization=new.organization,
             name=name,
             description=description,
@@ -83,6 +114,7 @@ def create(database: Database, keyring: Keyring, new: NewClient, by: Origin) -> 
             "expires_at": rfc3339(client.expires_at) if client.expires_at else None,
         }
         audit.record(connection, [_event(Event.CLIENT_CREATED, client, by, detail)], now)
+        once.done(connection, idempotency, client.client_id, now)
     return WithSecret(client=client, secret=secret)
 
 
@@ -93,19 +125,36 @@ def update(
     *,
     name: str | None = None,
     description: str | None = None,
+    scopes: frozenset[str] | None = None,
+    expected_versions: frozenset[int] | None = None,
 ) -> Client:
-    """Change name or description; raises NotFound, BadInput."""
+    """Change what is given, in one step; raises NotFound, Forbidden, BadInput.
+
+    With `expected_versions` raises Stale when the client is at none of those versions any more.
+    """
 
     def decide(client: Client, _now: datetime) -> tuple[Client, list[AuditEvent]]:
+        if expected_versions is not None and client.version not in expected_versions:
+            raise Stale("this API client was changed meanwhile; look at it again")
+        events = []
         after = client.updated(name=name, description=description)
         detail: dict[str, str] = {}
         if after.name != client.name:
             detail |= {"name_before": client.name, "name": after.name}
         if after.description != client.description:
             detail["description"] = after.description
-        return after, [_event(Event.CLIENT_UPDATED, after, by, detail)]
+        if detail:
+            events.append(_event(Event.CLIENT_UPDATED, after, by, detail))
+        if scopes is not None and scopes != client.scopes:
+            changed: Detail = {
+                "added": sorted(scopes - client.scopes),
+                "removed": sorted(client.scopes - scopes),
+            }
+            after = after.with_scopes(scopes)
+            events.append(_event(Event.CLIENT_SCOPES_CHANGED, after, by, changed))
+        return after, events
 
-    return _change(database, client_id, decide)
+    return _change(database, client_id, by, decide)
 
 
 def set_scopes(
@@ -116,22 +165,13 @@ def set_scopes(
     *,
     expected_version: int | None = None,
 ) -> Client:
-    """Replace the scopes; the secret stays, the next token has them. Raises NotFound, BadInput.
+    """Replace the scopes; the secret stays, the next token has them.
 
-    With `expected_version` raises Conflict when the client is not at that version any more.
+    Raises NotFound, Forbidden, BadInput. With `expected_version` raises Stale when the client is
+    not at that version any more.
     """
-
-    def decide(client: Client, _now: datetime) -> tuple[Client, list[AuditEvent]]:
-        if expected_version is not None and client.version != expected_version:
-            raise Conflict("this API client was changed meanwhile; look at it again")
-        after = client.with_scopes(scopes)
-        detail: Detail = {
-            "added": sorted(scopes - client.scopes),
-            "removed": sorted(client.scopes - scopes),
-        }
-        return after, [_event(Event.CLIENT_SCOPES_CHANGED, after, by, detail)]
-
-    return _change(database, client_id, decide)
+    expected = None if expected_version is None else frozenset({expected_version})
+    return update(database, client_id, by, scopes=scopes, expected_versions=expected)
 
 
 def rotate_secret(
@@ -141,10 +181,12 @@ def rotate_secret(
     by: Origin,
     *,
     revoke_live_tokens: bool = False,
+    idempotency: Once | None = None,
 ) -> WithSecret:
     """A new secret; the old one fails from now on, the client ID stays.
 
-    Raises NotFound; Conflict when the client has expired or another rotation was faster.
+    Raises NotFound, Forbidden; Conflict when the client has expired or another rotation was
+    faster; with `idempotency` also DoneBefore, KeyReused and StillRunning.
     """
     secret, credential = _new_secret(keyring)
     replaced: list[tuple[ClientCredential, ...]] = []
@@ -160,47 +202,60 @@ def rotate_secret(
         detail = {"revoke_live_tokens": revoke_live_tokens}
         return after, [_event(Event.CLIENT_SECRET_ROTATED, after, by, detail)]
 
-    return WithSecret(client=_change(database, client_id, decide), secret=secret)
+    with once.running(idempotency):
+        client = _change(database, client_id, by, decide, idempotency=idempotency)
+    return WithSecret(client=client, secret=secret)
 
 
 def suspend(
     database: Database, client_id: str, by: Origin, *, revoke_live_tokens: bool = False
 ) -> Client:
-    """No new tokens until activated; live ones stay unless revoked too. Raises NotFound."""
+    """No new tokens until activated; live ones stay unless revoked too.
+
+    Raises NotFound, Forbidden; holding the client's management scopes is not needed.
+    """
 
     def decide(client: Client, now: datetime) -> tuple[Client, list[AuditEvent]]:
         after = client.suspended(now, revoke_live_tokens=revoke_live_tokens)
         detail = {"revoke_live_tokens": revoke_live_tokens}
         return after, [_event(Event.CLIENT_SUSPENDED, after, by, detail)]
 
-    return _change(database, client_id, decide)
+    return _change(database, client_id, by, decide, is_free=True)
 
 
 def activate(database: Database, client_id: str, by: Origin) -> Client:
-    """A suspended client gets tokens again. Raises NotFound; Conflict when it has expired."""
+    """A suspended client gets tokens again.
+
+    Raises NotFound, Forbidden; Conflict when it has expired.
+    """
 
     def decide(client: Client, now: datetime) -> tuple[Client, list[AuditEvent]]:
         after = client.activated(now)
         return after, [_event(Event.CLIENT_ACTIVATED, after, by, {})]
 
-    return _change(database, client_id, decide)
+    return _change(database, client_id, by, decide)
 
 
 def revoke_tokens(database: Database, client_id: str, by: Origin) -> Client:
-    """Online checks refuse every token issued so far. Raises NotFound."""
+    """Online checks refuse every token issued so far.
+
+    Raises NotFound, Forbidden; holding the client's management scopes is not needed.
+    """
 
     def decide(client: Client, _now: datetime) -> tuple[Client, list[AuditEvent]]:
         after = client.with_tokens_revoked()
         detail = {"token_generation": after.token_generation}
         return after, [_event(Event.CLIENT_TOKENS_REVOKED, after, by, detail)]
 
-    return _change(database, client_id, decide)
+    return _change(database, client_id, by, decide, is_free=True)
 
 
 def delete(database: Database, client_id: str, by: Origin) -> None:
-    """Remove the client for good; the audit trail stays. Raises NotFound."""
+    """Remove the client for good; the audit trail stays. Raises NotFound, Forbidden."""
     for _ in range(_ATTEMPTS):
-        client = _read(database, client_id)
+        client = read(database, client_id, by)
+        _may_change(by, client)
+        _may_hold(by, client.scopes)
         with database.write() as connection:
             now = database.now(connection)
             if store.remove(connection, client):
@@ -210,39 +265,71 @@ def delete(database: Database, client_id: str, by: Origin) -> None:
     raise Conflict("this API client is being changed by others; try again")
 
 
-def _change(
-    database: Database,
-    client_id: str,
-    decide: Callable[[Client, datetime], tuple[Client, list[AuditEvent]]],
-) -> Client:
-    """Read, decide, compare-and-swap; once more on the new state when somebody was faster."""
-    for _ in range(_ATTEMPTS):
-        before = _read(database, client_id)
-        with database.write() as connection:
-            now = database.now(connection)
-            after, events = decide(before, now)
-            if after is before:
-                return before
-            if after.scopes != before.scopes:
-                catalogue.hold_still(connection)
-                held = catalogue.load(connection, "")
-                problem = held.problem_with(after.scopes, before.scopes)
-                if problem is not None:
-                    raise BadInput("scopes", problem)
-            if store.save(connection, before, after):
-                audit.record(connection, events, now)
-                return after
-    raise Conflict("this API client is being changed by others; try again")
-
-
-def _read(database: Database, client_id: str) -> Client:
+def read(database: Database, client_id: str, by: Origin) -> Client:
+    """The client as it is now; raises NotFound, also for one that the caller may not see."""
     if not model.is_client_id(client_id):
         raise NotFound(client_id)
     with database.read() as connection:
         client = store.get(connection, client_id)
-    if client is None:
+    if client is None or not by.rights.sees(client.organization):
         raise NotFound(client_id)
     return client
+
+
+def _change(
+    database: Database,
+    client_id: str,
+    by: Origin,
+    decide: Callable[[Client, datetime], tuple[Client, list[AuditEvent]]],
+    *,
+    is_free: bool = False,
+    idempotency: Once | None = None,
+) -> Client:
+    """Read, decide, compare-and-swap; once more on the new state when somebody was faster.
+
+    `is_free`: the caller need not hold the client's management scopes.
+    """
+    for _ in range(_ATTEMPTS):
+        before = read(database, client_id, by)
+        _may_change(by, before)
+        if not is_free:
+            _may_hold(by, before.scopes)
+        with database.write() as connection:
+            now = database.now(connection)
+            once.check(connection, idempotency, now)
+            after, events = decide(before, now)
+            if after is before:
+                return before
+            if after.scopes != before.scopes:
+                problem = catalogue.problem_with(connection, after.scopes, before.scopes)
+                if problem is not None:
+                    raise BadInput("scopes", problem)
+                _may_give(by, after.scopes - before.scopes)
+            if store.save(connection, before, after):
+                audit.record(connection, events, now)
+                once.done(connection, idempotency, client_id, now)
+                return after
+    raise Conflict("this API client is being changed by others; try again")
+
+
+def _may_change(by: Origin, client: Client) -> None:
+    by.rights.need(CLIENTS_WRITE)
+    if not by.rights.changes(client.organization):
+        raise Forbidden(f"this caller may not change the organization {client.organization}")
+
+
+def _may_hold(by: Origin, scopes: frozenset[str]) -> None:
+    """Whoever gets the client's secret, or wakes it, could act with its scopes."""
+    _refuse("this API client holds {}, which the caller does not hold", by.rights.lacking(scopes))
+
+
+def _may_give(by: Origin, scopes: frozenset[str]) -> None:
+    _refuse("the caller cannot give {}", by.rights.ungrantable(scopes))
+
+
+def _refuse(words: str, scopes: frozenset[str]) -> None:
+    if scopes:
+        raise Forbidden(words.format(", ".join(sorted(scopes))))
 
 
 def _new_secret(keyring: Keyring) -> tuple[Secret, ClientCredential]:

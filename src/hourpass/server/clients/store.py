@@ -1,16 +1,51 @@
 """The client tables: one row a client, with its scopes and credentials beside it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    delete,
+    func,
+    insert,
+    select,
+    true,
+    update,
+)
 
 from hourpass.server.audit.events import Actor
-from hourpass.server.clients.model import Client, Status
+from hourpass.server.clients.model import ID_PREFIX, Client, Status, searched_words, words_of
 from hourpass.server.clients.secrets import ClientCredential
 from hourpass.server.db.schema import client as table
-from hourpass.server.db.schema import client_credential, client_scope, usage
+from hourpass.server.db.schema import client_credential, client_scope, client_word, usage
+
+# When at most so many clients fit, they are found by an index and sorted; when more do, the list
+# walks all clients from the newest on and looks at each, and soon has a page of those that fit.
+_FEW = 2000
+# Statements of the usual deeds are made once: to make one costs more than to execute it.
+_GET = select(table).where(table.c.client_id.in_(bindparam("client_ids", expanding=True)))
+_SCOPES = select(client_scope).where(
+    client_scope.c.client_seq.in_(bindparam("seqs", expanding=True))
+)
+_CREDENTIALS = (
+    select(client_credential)
+    .where(client_credential.c.client_seq.in_(bindparam("seqs", expanding=True)))
+    .order_by(client_credential.c.id)
+)
+_LAST_TOKEN_AT = (
+    select(usage.c.client_id, func.max(usage.c.last_issued_at).label("last"))
+    .where(usage.c.client_id.in_(bindparam("client_ids", expanding=True)))
+    .group_by(usage.c.client_id)
+)
+_ADD = insert(table).returning(table.c.seq)
+_ADD_SCOPES, _ADD_WORDS = insert(client_scope), insert(client_word)
+_ADD_CREDENTIALS = insert(client_credential)
+_NEVER = datetime(9999, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +55,8 @@ class ClientFilter:
     status: Status | None = None
     scope: str | None = None
     organization: str | None = None
+    search: str | None = None
+    """The beginnings of words of the name, all of them, or of the client ID; case is ignored."""
 
 
 def get(connection: Connection, client_id: str) -> Client | None:
@@ -29,7 +66,7 @@ def get(connection: Connection, client_id: str) -> Client | None:
 
 def get_many(connection: Connection, client_ids: Iterable[str]) -> dict[str, Client]:
     """Those of the clients that exist, by ID, in a fixed number of statements."""
-    rows = connection.execute(select(table).where(table.c.client_id.in_(list(client_ids)))).all()
+    rows = connection.execute(_GET, {"client_ids": list(client_ids)}).all()
     return {client.client_id: client for client in _with_parts(connection, rows)}
 
 
@@ -42,42 +79,52 @@ def page(
     before: int | None = None,
 ) -> tuple[list[Client], int | None]:
     """Up to `limit` clients, newest first, and where the next page begins (None: no more)."""
-    query = _filtered(wanted, now).order_by(table.c.seq.desc()).limit(limit + 1)
+    seq, query = _filtered(connection, wanted, now)
     if before is not None:
-        query = query.where(table.c.seq < before)
-    rows = connection.execute(query).all()
-    shown = rows[:limit]
-    return _with_parts(connection, shown), shown[-1].seq if len(rows) > limit else None
+        query = query.where(seq < before)
+    # First which, from indexes alone, then the rows: to sort whole rows would cost many times it.
+    found: list[int] = list(connection.scalars(query.order_by(seq.desc()).limit(limit + 1)))
+    shown = found[:limit]
+    rows = connection.execute(
+        select(table).where(table.c.seq.in_(shown)).order_by(table.c.seq.desc())
+    ).all()
+    return _with_parts(connection, rows), shown[-1] if len(found) > limit else None
 
 
 def last_token_at(connection: Connection, client_ids: Iterable[str]) -> dict[str, datetime]:
     """When each client last got a token; may lag some seconds."""
+    rows = connection.execute(_LAST_TOKEN_AT, {"client_ids": list(client_ids)})
+    return {row.client_id: row.last for row in rows if row.last is not None}
+
+
+def usage_between(
+    connection: Connection, client_id: str, since: datetime, until: datetime
+) -> list[tuple[datetime, int, int]]:
+    """Hour, issued, refused: of each hour from `since` on and before `until` that has any."""
     query = (
-        select(usage.c.client_id, func.max(usage.c.last_issued_at).label("last"))
-        .where(usage.c.client_id.in_(list(client_ids)))
-        .group_by(usage.c.client_id)
+        select(usage.c.hour, usage.c.issued, usage.c.refused)
+        .where(usage.c.client_id == client_id, usage.c.hour >= since, usage.c.hour < until)
+        .order_by(usage.c.hour)
     )
-    return {row.client_id: row.last for row in connection.execute(query) if row.last is not None}
+    return [(row.hour, row.issued, row.refused) for row in connection.execute(query)]
 
 
 def add(connection: Connection, client: Client) -> None:
     """A new client with its scopes and credentials."""
-    seq = connection.execute(
-        insert(table)
-        .values(
-            client_id=client.client_id,
-            organization=client.organization,
-            created_at=client.created_at,
-            created_by_type=client.created_by.type,
-            created_by_id=client.created_by.id,
-            created_by_name=client.created_by.name,
-            expires_at=client.expires_at,
-            **_changing(client),
-        )
-        .returning(table.c.seq)
-    ).scalar_one()
+    row = {
+        "client_id": client.client_id,
+        "organization": client.organization,
+        "created_at": client.created_at,
+        "created_by_type": client.created_by.type,
+        "created_by_id": client.created_by.id,
+        "created_by_name": client.created_by.name,
+        "expires_at": client.expires_at,
+        **_changing(client),
+    }
+    seq = connection.execute(_ADD, row).scalar_one()
     _add_scopes(connection, seq, client.scopes)
     _add_credentials(connection, seq, client)
+    _add_words(connection, seq, words_of(client.name, client.client_id))
 
 
 def save(connection: Connection, before: Client, after: Client) -> bool:
@@ -101,6 +148,9 @@ def save(connection: Connection, before: Client, after: Client) -> bool:
             )
         )
         _add_scopes(connection, seq, after.scopes - before.scopes)
+    if after.name != before.name:
+        connection.execute(delete(client_word).where(client_word.c.client_seq == seq))
+        _add_words(connection, seq, words_of(after.name, after.client_id))
     if after.credentials != before.credentials:
         connection.execute(delete(client_credential).where(client_credential.c.client_seq == seq))
         _add_credentials(connection, seq, after)
@@ -119,38 +169,72 @@ def remove(connection: Connection, client: Client) -> bool:
     return bool(gone)
 
 
-def _filtered(wanted: ClientFilter, now: datetime) -> Select[tuple[object, ...]]:
-    query = select(table)
+def _filtered(
+    connection: Connection, wanted: ClientFilter, now: datetime
+) -> tuple[ColumnElement[int], Select[int]]:
+    """The column that numbers the clients, and the numbers of those that fit."""
+    seq: ColumnElement[int] = table.c.seq
+    conditions = [*_status(connection, wanted.status, now)]
     if wanted.organization is not None:
-        query = query.where(table.c.organization == wanted.organization)
+        conditions.append(table.c.organization == wanted.organization)
+    query = select(seq)
     if wanted.scope is not None:
-        query = query.join(client_scope, client_scope.c.client_seq == table.c.seq).where(
-            client_scope.c.scope == wanted.scope
-        )
-    live = table.c.expires_at.is_(None) | (table.c.expires_at > now)
-    match wanted.status:
+        seq = client_scope.c.client_seq
+        query = select(seq).where(client_scope.c.scope == wanted.scope)
+        if conditions:
+            query = query.join(table, table.c.seq == seq)
+    words = searched_words(wanted.search or "")
+    conditions += [_has_word(connection, seq, word) for word in words]
+    return seq, query.where(*conditions)
+
+
+def _status(
+    connection: Connection, status: Status | None, now: datetime
+) -> Iterator[ColumnElement[bool]]:
+    expired = table.c.expires_at <= now
+    match status:
         case Status.EXPIRED:
-            query = query.where(table.c.expires_at <= now)
+            found = select(table.c.seq).where(expired)
+            if _are_few(connection, found):
+                yield table.c.seq.in_(found)
+            else:  # so written that no index on the time can serve it, which would be sorted
+                yield func.coalesce(table.c.expires_at, _NEVER) <= now
         case Status.SUSPENDED:
-            query = query.where(table.c.suspended_at.is_not(None), live)
+            yield table.c.suspended_at.is_not(None)
+            yield table.c.expires_at.is_(None) | ~expired
         case Status.ACTIVE:
-            query = query.where(table.c.suspended_at.is_(None), live)
+            yield table.c.suspended_at.is_(None)
+            yield table.c.expires_at.is_(None) | ~expired
         case None:
             pass
-    return query
+
+
+def _has_word(
+    connection: Connection, seq: ColumnElement[int], beginning: str
+) -> ColumnElement[bool]:
+    """A word that begins so; a prefix is a range, since words sort by their code points."""
+    if beginning and ID_PREFIX.startswith(beginning):
+        return true()
+    fits = (client_word.c.word >= beginning) & (client_word.c.word < beginning + chr(0x10FFFF))
+    found = select(client_word.c.client_seq).where(fits)
+    if _are_few(connection, found):
+        return seq.in_(found)
+    one = select(client_word.c.client_seq).where(client_word.c.client_seq == seq, fits)
+    return one.exists()
+
+
+def _are_few(connection: Connection, found: Select[int]) -> bool:
+    counted = select(func.count()).select_from(found.limit(_FEW + 1).subquery())
+    return int(connection.execute(counted).scalar_one()) <= _FEW
 
 
 def _with_parts(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Client]:
     seqs = [row.seq for row in rows]
     scopes: dict[int, set[str]] = {}
-    for part in connection.execute(select(client_scope).where(client_scope.c.client_seq.in_(seqs))):
+    for part in connection.execute(_SCOPES, {"seqs": seqs}):
         scopes.setdefault(part.client_seq, set()).add(part.scope)
     credentials: dict[int, list[ClientCredential]] = {}
-    for part in connection.execute(
-        select(client_credential)
-        .where(client_credential.c.client_seq.in_(seqs))
-        .order_by(client_credential.c.id)
-    ):
+    for part in connection.execute(_CREDENTIALS, {"seqs": seqs}):
         credential = ClientCredential(bytes(part.digest), part.pepper_version)
         credentials.setdefault(part.client_seq, []).append(credential)
     return [
@@ -188,13 +272,19 @@ def _changing(client: Client) -> dict[str, object]:
 def _add_scopes(connection: Connection, seq: int, scopes: Iterable[str]) -> None:
     rows = [{"client_seq": seq, "scope": scope} for scope in sorted(scopes)]
     if rows:
-        connection.execute(insert(client_scope), rows)
+        connection.execute(_ADD_SCOPES, rows)
+
+
+def _add_words(connection: Connection, seq: int, words: Iterable[str]) -> None:
+    rows = [{"client_seq": seq, "word": word} for word in sorted(words)]
+    if rows:
+        connection.execute(_ADD_WORDS, rows)
 
 
 def _add_credentials(connection: Connection, seq: int, client: Client) -> None:
     made_at = client.secret_rotated_at or client.created_at
     connection.execute(
-        insert(client_credential),
+        _ADD_CREDENTIALS,
         [
             {
                 "client_seq": seq,

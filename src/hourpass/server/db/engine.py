@@ -1,8 +1,8 @@
 """A database, whichever it is: transactions, its clock, and its failures in our words."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -14,6 +14,9 @@ from sqlalchemy.exc import (
     OperationalError,
     SQLAlchemyError,
 )
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
+
+_NOW = select(func.clock_timestamp())
 
 
 class Dialect(StrEnum):
@@ -34,13 +37,22 @@ class Database:
     dialect: Dialect
     engine: Engine
     reader: Engine
+    looker: Engine
     location: str
     """Where it is, for people; holds no password."""
+    turn: AbstractContextManager[object] = field(default_factory=nullcontext)
+    """Held while this process writes, where only one can: they queue here, not in the database."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; it waits for no writer."""
         with _in_our_words(), self.reader.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """For one statement that only reads: without a transaction it takes one round trip."""
+        with _in_our_words(), self.looker.connect() as connection:
             yield connection
 
     @contextmanager
@@ -50,13 +62,13 @@ class Database:
         On SQLite it holds the write lock from its first statement: read inside it what it
         decides on, and keep it short.
         """
-        with _in_our_words(), self.engine.begin() as connection:
+        with _in_our_words(), self.turn, self.engine.begin() as connection:
             yield connection
 
     def now(self, connection: Connection) -> datetime:
         """This moment by the one clock that counts: PostgreSQL's own, or the process's."""
         if self.dialect is Dialect.POSTGRESQL:
-            moment: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+            moment: datetime = connection.execute(_NOW).scalar_one()
             return moment.astimezone(UTC)
         return datetime.now(UTC)
 
@@ -71,7 +83,7 @@ def _in_our_words() -> Iterator[None]:
     """Failures of connection or disk become DatabaseUnavailable; bugs stay what they are."""
     try:
         yield
-    except (OperationalError, InterfaceError) as fault:
+    except (OperationalError, InterfaceError, NoConnectionFree) as fault:
         raise DatabaseUnavailable(_first_line(fault)) from fault
     except DBAPIError as fault:
         # SQLite says exactly DatabaseError of a file that is damaged, or no database at all.

@@ -1,10 +1,14 @@
 """PostgreSQL: connections that give up in time, and the settings that durability needs."""
 
+import time
+
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import create_engine
+from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 
@@ -17,6 +21,7 @@ _CONNECT = {
     "tcp_user_timeout": 10_000,
     "application_name": "hourpass",
 }
+_SURELY_ALIVE_S = 1.0
 _DURABLE = {"fsync": "on", "full_page_writes": "on"}
 
 
@@ -31,14 +36,20 @@ def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
     engine = create_engine(
         parsed,
         connect_args={**_CONNECT, "options": options},
-        pool_pre_ping=True,
-        pool_size=5,
-        max_overflow=5,
+        pool_size=10,  # and no overflow: such connections are made and closed again each time
+        max_overflow=0,
         pool_timeout=2,
         isolation_level="READ COMMITTED",
     )
+    _ask_after_idling(engine)
     location = f"PostgreSQL {parsed.host or 'local'} database {parsed.database}"
-    return Database(dialect=Dialect.POSTGRESQL, engine=engine, reader=engine, location=location)
+    return Database(
+        dialect=Dialect.POSTGRESQL,
+        engine=engine,
+        reader=engine,
+        looker=engine.execution_options(isolation_level="AUTOCOMMIT"),
+        location=location,
+    )
 
 
 def raw_connection(url: str, *, statement_timeout_s: float) -> psycopg.Connection:
@@ -64,6 +75,31 @@ def weak_settings(connection: psycopg.Connection) -> list[str]:
     ):
         faults.append(f"synchronous_commit is {commit}, must be on, remote_write or remote_apply")
     return faults
+
+
+def _ask_after_idling(engine: Engine) -> None:
+    """A connection that lay idle for a while is asked whether it is still one, else made anew.
+
+    One that was used a moment ago is not asked: that would be a round trip for each transaction.
+    Who then meets a database that has just gone away fails alone: with the first such failure
+    every connection made before is given up.
+    """
+
+    def on_checkin(_connection: object, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    def on_checkout(
+        connection: DBAPIConnection, record: ConnectionPoolEntry, _proxy: object
+    ) -> None:
+        if time.monotonic() - record.info.get("idle_since", 0.0) < _SURELY_ALIVE_S:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except psycopg.Error as fault:
+            raise DisconnectionError("the database has closed this connection") from fault
+
+    event.listen(engine, "checkin", on_checkin)
+    event.listen(engine, "checkout", on_checkout)
 
 
 def _show(connection: psycopg.Connection, name: str) -> str:

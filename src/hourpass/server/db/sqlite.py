@@ -6,6 +6,7 @@ upgrade; reading ones are plain BEGIN and wait for nobody under WAL.
 
 import os
 import sqlite3
+import threading
 import time
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,25 @@ WEAK_VERSION_WARNING = (
 )
 
 
+class Turn:
+    """One writer of this process at a time, however many threads want to.
+
+    SQLite lets waiting writers sleep and look again, ever longer: under load some found the lock
+    taken each time they looked, until their second was over.
+    """
+
+    def __init__(self, timeout_s: float) -> None:
+        self._lock = threading.Lock()
+        self._timeout_s = timeout_s
+
+    def __enter__(self) -> None:
+        if not self._lock.acquire(timeout=self._timeout_s):
+            raise DatabaseUnavailable("other writers did not let go in time")
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 def open_sqlite(path: Path, *, busy_timeout_s: float) -> Database:
     """The embedded database; the file is made when absent (mode 0600).
 
@@ -56,8 +76,14 @@ def open_sqlite(path: Path, *, busy_timeout_s: float) -> Database:
     )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)
-    reader = engine.execution_options(hourpass_begin="BEGIN")
-    return Database(dialect=Dialect.SQLITE, engine=engine, reader=reader, location=f"SQLite {path}")
+    return Database(
+        dialect=Dialect.SQLITE,
+        engine=engine,
+        reader=engine.execution_options(hourpass_begin="BEGIN"),
+        looker=engine.execution_options(hourpass_begin=None),
+        location=f"SQLite {path}",
+        turn=Turn(busy_timeout_s),
+    )
 
 
 def raw_connection(path: Path, *, busy_timeout_s: float) -> Any:
@@ -102,5 +128,6 @@ def _set_journal(connection: Any, mode: str) -> None:
 
 
 def _on_begin(connection: Any) -> None:
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(options.get("hourpass_begin", "BEGIN IMMEDIATE"))
+    begin = connection.get_execution_options().get("hourpass_begin", "BEGIN IMMEDIATE")
+    if begin is not None:
+        connection.exec_driver_sql(begin)

@@ -26,7 +26,7 @@ from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteR
 from hourpass.server.tokens.exchange import Facts, Issued, Refused, Registered, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
-from hourpass.server.tokens.registered import COLUMNS, Remembered, registered
+from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, Remembered, registered
 from hourpass.server.tokens.usage import Key, Sum
 
 _VERIFIED_WRITE = """
@@ -45,12 +45,7 @@ _VERIFIED_WRITE = """
     RETURNING request_id, time
 """
 _CLIENTS = f"""
-    SELECT {
-    COLUMNS.format(
-        scopes="string_agg(s.scope, ' ')",
-        credentials="string_agg(encode(k.digest, 'hex') || ':' || k.pepper_version, ' ')",
-    )
-}
+    SELECT {POSTGRESQL_COLUMNS}
     FROM client c JOIN organization o ON o.id = c.organization
     WHERE c.client_id = ANY(%s)
 """  # noqa: S608  (put together from constants)

@@ -7,12 +7,14 @@ process or another: as long as it stands still, remembered clients are exact.
 
 import json
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Event
+from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.schema import micros, moment
 from hourpass.server.db.sqlite import driver, raw_connection
 from hourpass.server.tokens.authenticate import TokenRequest
@@ -20,7 +22,7 @@ from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteR
 from hourpass.server.tokens.exchange import Facts, Refused, Registered, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
-from hourpass.server.tokens.registered import COLUMNS, Remembered, registered
+from hourpass.server.tokens.registered import SQLITE_COLUMNS, Remembered, registered
 from hourpass.server.tokens.usage import Key, Sum
 
 _INSERT = """
@@ -29,12 +31,7 @@ _INSERT = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 _CLIENTS = f"""
-    SELECT {
-    COLUMNS.format(
-        scopes="group_concat(s.scope, ' ')",
-        credentials="group_concat(hex(k.digest) || ':' || k.pepper_version, ' ')",
-    )
-}
+    SELECT {SQLITE_COLUMNS}
     FROM client c JOIN organization o ON o.id = c.organization
     WHERE c.client_id IN (SELECT value FROM json_each(?))
 """  # noqa: S608  (put together from constants)
@@ -58,8 +55,10 @@ class SqliteCommit:
         load_facts: Callable[[], Facts],
         *,
         busy_timeout_s: float = 1.0,
+        turn: AbstractContextManager[object] | None = None,
     ) -> None:
-        """`load_facts` reads catalogue and keys."""
+        """`load_facts` reads catalogue and keys; `turn` is held while this process writes."""
+        self._turn = nullcontext() if turn is None else turn
         self._connection = raw_connection(path, busy_timeout_s=busy_timeout_s)
         self._load_facts = load_facts
         self._facts = load_facts()
@@ -71,6 +70,12 @@ class SqliteCommit:
         self, joined: Sequence[Joined], refusals: RefusalCounters
     ) -> tuple[list[Outcome], datetime]:
         """See `Backend`."""
+        with self._turn:
+            return self._commit(joined, refusals)
+
+    def _commit(
+        self, joined: Sequence[Joined], refusals: RefusalCounters
+    ) -> tuple[list[Outcome], datetime]:
         try:
             self._execute("BEGIN IMMEDIATE")
             self._see_what_changed()
@@ -159,9 +164,12 @@ class SqliteCommit:
 
     def _transaction(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:
-            self._execute("BEGIN IMMEDIATE")
-            self._connection.executemany(statement, rows)
-            self._execute("COMMIT")
+            with self._turn:
+                self._execute("BEGIN IMMEDIATE")
+                self._connection.executemany(statement, rows)
+                self._execute("COMMIT")
+        except DatabaseUnavailable as fault:
+            raise CommitUnknown(str(fault)) from fault
         except driver.OperationalError as fault:
             self._roll_back()
             raise self._unknown(fault) from fault

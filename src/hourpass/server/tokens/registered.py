@@ -15,8 +15,8 @@ from hourpass.server.clients.secrets import ClientCredential
 from hourpass.server.tokens.exchange import Registered
 
 # In the order that `registered` unpacks. `{scopes}` and `{credentials}` fold the parts into one
-# text each, which the two databases write differently.
-COLUMNS = """
+# text each, which the two databases write differently. Of `client c` and `organization o`.
+_COLUMNS = """
     c.client_id, c.organization, c.name, c.description, c.created_at,
     c.created_by_type, c.created_by_id, c.created_by_name,
     c.expires_at, c.suspended_at, c.secret_rotated_at, c.token_generation, c.version,
@@ -24,6 +24,14 @@ COLUMNS = """
     (SELECT {scopes} FROM client_scope s WHERE s.client_seq = c.seq),
     (SELECT {credentials} FROM client_credential k WHERE k.client_seq = c.seq)
 """
+SQLITE_COLUMNS = _COLUMNS.format(
+    scopes="group_concat(s.scope, ' ')",
+    credentials="group_concat(hex(k.digest) || ':' || k.pepper_version, ' ')",
+)
+POSTGRESQL_COLUMNS = _COLUMNS.format(
+    scopes="string_agg(s.scope, ' ')",
+    credentials="string_agg(encode(k.digest, 'hex') || ':' || k.pepper_version, ' ')",
+)
 
 
 def registered(row: Sequence[Any], *, moment: Any = None) -> Registered:

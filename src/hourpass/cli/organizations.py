@@ -1,0 +1,85 @@
+"""`hourpass organizations`: the tenants."""
+
+from typing import Annotated
+
+import typer
+
+from hourpass.cli.installation import by_command, opened
+from hourpass.cli.output import AsJson, print_facts, print_json, print_table, say, when
+from hourpass.server.organizations import operations, store, wire
+from hourpass.server.organizations.model import Organization
+
+app = typer.Typer()
+
+_Id = Annotated[str, typer.Argument(metavar="ID", help="The organization's ID.")]
+_PAGE = 500
+
+
+@app.command()
+def create(
+    organization_id: Annotated[
+        str,
+        typer.Argument(metavar="ID", help="1 to 40 of a-z, 0-9 and -; it can never be changed."),
+    ],
+    name: Annotated[str, typer.Option(help="What people call it.")],
+    as_json: AsJson = False,
+) -> None:
+    """Create an organization. Its ID is `org_id` in its clients' tokens."""
+    with opened() as context:
+        made = operations.create(context.database, organization_id, name, by_command())
+    _print(made, as_json=as_json)
+
+
+@app.command("list")
+def list_(as_json: AsJson = False) -> None:
+    """List organizations, newest first."""
+    found: list[Organization] = []
+    with opened() as context, context.database.read() as connection:
+        while True:
+            before = (found[-1].created_at, found[-1].id) if found else None
+            page = store.page(connection, limit=_PAGE, before=before)
+            found += page
+            if len(page) < _PAGE:
+                break
+    if as_json:
+        items = [wire.as_json(organization) for organization in found]
+        print_json({"items": items, "next_cursor": None})
+        return
+    rows = [
+        (organization.id, organization.name, organization.status, when(organization.created_at))
+        for organization in found
+    ]
+    print_table(("ID", "Name", "Status", "Created"), rows, "No organizations.", wraps="Name")
+
+
+@app.command()
+def suspend(organization_id: _Id, as_json: AsJson = False) -> None:
+    """Give none of its API clients tokens until it is activated."""
+    with opened() as context:
+        organization = operations.suspend(context.database, organization_id, by_command())
+    _print(organization, as_json=as_json)
+    if not as_json:
+        say("Online checks refuse its live tokens from now on; offline checks at their expiry.")
+
+
+@app.command()
+def activate(organization_id: _Id, as_json: AsJson = False) -> None:
+    """Let a suspended organization's API clients get tokens again."""
+    with opened() as context:
+        organization = operations.activate(context.database, organization_id, by_command())
+    _print(organization, as_json=as_json)
+
+
+def _print(organization: Organization, *, as_json: bool) -> None:
+    if as_json:
+        print_json(wire.as_json(organization))
+        return
+    print_facts(
+        [
+            ("ID", organization.id),
+            ("Name", organization.name),
+            ("Status", organization.status),
+            ("Created", when(organization.created_at)),
+            ("Suspended", when(organization.suspended_at)),
+        ]
+    )

@@ -1,0 +1,85 @@
+"""`/api/v1/audit-events`: the audit trail."""
+
+import itertools
+from collections.abc import Iterator
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from fastapi.responses import Response, StreamingResponse
+
+from hourpass.server.api import given, shapes
+from hourpass.server.api.call import Call, needs
+from hourpass.server.api.document import PREFIX, described
+from hourpass.server.audit import export, store
+from hourpass.server.audit.events import printable
+from hourpass.server.audit.store import EventFilter
+
+router = APIRouter(prefix=PREFIX, tags=["Audit trail"])
+
+AUDIT_READ = "hourpass.audit:read"
+Reader = Annotated[Call, needs(AUDIT_READ)]
+_LINES_AT_ONCE = 200
+
+
+@router.get(
+    "/audit-events",
+    operation_id="list_audit_events",
+    summary="List audit events, newest first",
+    response_model=shapes.EventPage,
+    **described(AUDIT_READ, 404, 422),
+)
+def list_(call: Reader, query: Annotated[given.EventsWanted, Query()]) -> Response:
+    """Those of the caller's organization; with `hourpass.organizations:read`, all."""
+    filters: dict[str, object] = {"list": "events", **query.model_dump(exclude={"limit", "cursor"})}
+    before = call.place(filters, query.cursor)
+    wanted = _filter(call, query)
+    with call.database.read() as connection:
+        found = store.page(connection, wanted, limit=query.limit + 1, before_id=before)
+    shown = found[: query.limit]
+    more = shown[-1].id if len(found) > query.limit else None
+    return call.page([stored.as_json() for stored in shown], filters, more)
+
+
+@router.get(
+    "/audit-events/export",
+    operation_id="export_audit_events",
+    summary="Export audit events, oldest first",
+    response_class=StreamingResponse,
+    **described(
+        AUDIT_READ,
+        *(404, 422),
+        content={"application/jsonl": "One event a line.", "text/csv": "A line of names first."},
+    ),
+)
+def export_(call: Reader, query: Annotated[given.EventsExported, Query()]) -> Response:
+    """JSON lines, or CSV in which no cell is a formula. That it was exported is an event."""
+    wanted = _filter(call, query)
+    home = None if call.rights.sees_every_organization else call.client.organization
+    make, media_type, end = {
+        "jsonl": (export.json_lines, "application/jsonl", "\n"),
+        "csv": (export.csv_lines, "text/csv; charset=utf-8", "\r\n"),
+    }[query.format]
+    lines = make(call.database, wanted, call.origin, organization=home)
+    first = list(itertools.islice(lines, 1))  # a database that is down is still 503
+    name = f"attachment; filename=audit-events.{query.format}"
+    return StreamingResponse(
+        _pieces(itertools.chain(first, lines), end),
+        media_type=media_type,
+        headers={"Content-Disposition": name},
+    )
+
+
+def _pieces(lines: Iterator[str], end: str) -> Iterator[bytes]:
+    while piece := list(itertools.islice(lines, _LINES_AT_ONCE)):
+        yield "".join(line + end for line in piece).encode()
+
+
+def _filter(call: Call, query: given.EventFilters) -> EventFilter:
+    return EventFilter(
+        client_id=None if query.client_id is None else printable(query.client_id, 100),
+        event=query.event,
+        actor=None if query.actor is None else printable(query.actor, 300),
+        organization=call.visible(query.organization),
+        since=query.since,
+        until=query.until,
+    )

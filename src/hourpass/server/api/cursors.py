@@ -1,0 +1,50 @@
+"""Cursors: where the next page of a list begins.
+
+Encrypted and authenticated under a key of the installation's own: they tell nobody how many
+rows there are, and one that was changed, made for another list or for other filters is refused.
+"""
+
+import base64
+import json
+import secrets
+from binascii import Error
+from collections.abc import Mapping
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+
+from hourpass.server.api.problems import INVALID_CURSOR, Problem
+
+MAX_LENGTH = 300
+_NONCE = 12
+
+
+class Cursors:
+    """Writes and reads the cursors of one installation."""
+
+    def __init__(self, key: bytes) -> None:
+        self._cipher = AESGCM(key)
+
+    def write(self, of: Mapping[str, object], place: object) -> str:
+        """A cursor for the list with these filters; `place` is JSON."""
+        nonce = secrets.token_bytes(_NONCE)
+        sealed = self._cipher.encrypt(nonce, _json(place), _json(of))
+        return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode("ascii")
+
+    def read(self, of: Mapping[str, object], cursor: str) -> object:
+        """The place; raises Problem for what `write` did not make for this list."""
+        try:
+            sealed = base64.b64decode(
+                cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True
+            )
+            plain = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _json(of))
+        except (InvalidTag, ValueError, Error):
+            raise Problem(
+                INVALID_CURSOR,
+                "use next_cursor of the page before, with the same filters, or begin anew",
+            ) from None
+        return json.loads(plain)
+
+
+def _json(value: object) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":")).encode("ascii")

@@ -1,0 +1,117 @@
+"""Doing a deed once, however often it is asked for: what an Idempotency-Key means.
+
+The key is written in the deed's own transaction, so both are there or neither is, also after a
+crash. It is kept for 24 hours, for each caller and route.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from hourpass.server.clients import once_store
+from hourpass.server.db.engine import Database
+from hourpass.server.refused import Conflict
+
+KEPT = timedelta(hours=24)
+_PURGE_AT_ONCE = 1000
+_UNDER_WAY = "the first request with this Idempotency-Key is still under way; ask again"
+
+
+class StillRunning(Conflict):
+    """The first request with this key has no answer yet."""
+
+
+class KeyReused(Conflict):
+    """The key came with another request before."""
+
+
+class DoneBefore(Exception):
+    """The same request was carried out before; `client_id` is what it was about."""
+
+    def __init__(self, client_id: str) -> None:
+        self.client_id = client_id
+        super().__init__(client_id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """An Idempotency-Key: whose, for which route, and which request came with it."""
+
+    caller: str
+    route: str
+    key: str
+    request: bytes
+
+    @classmethod
+    def of(cls, caller: str, route: str, key: str, request: str) -> "Once":
+        """`request` is all that makes this request another than others on the route."""
+        digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).digest()
+        return cls(caller=caller, route=route, key=key, request=digest)
+
+    @property
+    def lock(self) -> int:
+        """A number of 64 bits that two requests with this key have in common."""
+        text = f"{self.caller}\0{self.route}\0{self.key}"
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
+
+
+@contextmanager
+def running(once: Once | None) -> Iterator[None]:
+    """While the request is under way in this process; raises StillRunning for a second one.
+
+    Between processes (PostgreSQL only) the lock that `check` takes does the same.
+    """
+    if once is None:
+        yield
+        return
+    name = once.lock
+    with _guard:
+        if name in _under_way:
+            raise StillRunning(_UNDER_WAY)
+        _under_way.add(name)
+    try:
+        yield
+    finally:
+        with _guard:
+            _under_way.discard(name)
+
+
+def check(connection: Connection, once: Once | None, now: datetime) -> None:
+    """First step of the deed's transaction: raises DoneBefore, KeyReused or StillRunning."""
+    if once is None:
+        return
+    if not once_store.take_turn(connection, once.lock):
+        raise StillRunning(_UNDER_WAY)
+    found = once_store.get(connection, once.caller, once.route, once.key)
+    if found is None:
+        return
+    request, client_id, done_at = found
+    if now - done_at >= KEPT:
+        return
+    if request != once.request:
+        raise KeyReused("this Idempotency-Key came with another request before; make a new key")
+    raise DoneBefore(client_id)
+
+
+def done(connection: Connection, once: Once | None, client_id: str, now: datetime) -> None:
+    """Last step of the deed's transaction."""
+    if once is not None:
+        once_store.put(connection, once.caller, once.route, once.key, once.request, client_id, now)
+
+
+def purge(database: Database) -> None:
+    """Forget keys older than 24 hours, some at a time."""
+    with database.read() as connection:
+        if not once_store.any_before(connection, database.now(connection) - KEPT):
+            return
+    with database.write() as connection:
+        once_store.drop_before(connection, database.now(connection) - KEPT, limit=_PURGE_AT_ONCE)
+
+
+_guard = threading.Lock()
+_under_way: set[int] = set()

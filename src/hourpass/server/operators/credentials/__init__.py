@@ -1,0 +1,1 @@
+"""How operators prove who they are: passwords, authenticator apps, recovery codes, passkeys."""

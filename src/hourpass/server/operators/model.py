@@ -1,0 +1,236 @@
+"""What an operator is, and who may give whom which role. Pure.
+
+A *place* is an organization's ID, or None for the installation: a role in the installation
+counts in every organization.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from enum import StrEnum
+
+from hourpass.server.audit.events import Actor, printable
+from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
+from hourpass.server.rights import ORGANIZATIONS_WRITE, Rights
+
+MAX_EMAIL = 254
+_OPERATOR_ID = re.compile(r"opr_[0-9a-hjkmnp-tv-z]{20}")
+
+
+class NotAllowed(Forbidden):
+    """Whoever asked lacks management scopes that the deed takes."""
+
+    def __init__(self, missing: Iterable[str]) -> None:
+        self.missing = frozenset(missing)
+        words = ", ".join(sorted(self.missing))
+        super().__init__(f"this takes management scopes that you do not hold there: {words}")
+
+
+class NotFound(Missing):
+    """There is no such operator, or none that the caller may see."""
+
+    def __init__(self) -> None:
+        super().__init__("there is no such operator")
+
+
+class Role(StrEnum):
+    """A set of management scopes; see `scopes`."""
+
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+    OWNER = "owner"
+
+    def scopes(self, place: str | None) -> frozenset[str]:
+        """The management scopes that the role holds in a place."""
+        nouns = ["clients", "audit", "catalogue", "keys", "operators"]
+        if place is None:
+            nouns.append("organizations")
+        held = {f"hourpass.{noun}:read" for noun in nouns}
+        if self in (Role.ADMIN, Role.OWNER):
+            held.add("hourpass.clients:write")
+        if self is Role.OWNER:
+            held.add("hourpass.operators:write")
+            if place is None:
+                held |= {"hourpass.keys:write", "hourpass.organizations:write"}
+        return frozenset(held)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """A person, with the role in each place.
+
+    `suspended` names those of the organizations that are suspended: a role there gives nothing.
+    """
+
+    operator_id: str
+    email: str
+    roles: Mapping[str | None, Role]
+    created_at: datetime
+    created_by: Actor
+    activated_at: datetime | None = None
+    password_hash: str | None = field(default=None, repr=False)
+    suspended: frozenset[str] = frozenset()
+
+    @property
+    def actor(self) -> Actor:
+        """How the audit trail names this person."""
+        return Actor("operator", self.operator_id, self.email)
+
+    @property
+    def owns_installation(self) -> bool:
+        """Whether this is an owner of the installation."""
+        return self.roles.get(None) is Role.OWNER
+
+    @property
+    def home(self) -> str | None:
+        """The organization whose audit trail tells of this person: the one with all the roles.
+
+        None for a person of several, or of the installation: that is the installation's matter.
+        """
+        places = set(self.roles)
+        return places.pop() if len(places) == 1 else None
+
+    def with_role(self, place: str | None, role: Role | None) -> "Operator":
+        """With that role in that place; None takes it away."""
+        roles = {where: held for where, held in self.roles.items() if where != place}
+        if role is not None:
+            roles[place] = role
+        return replace(self, roles=roles)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Powers:
+    """The management scopes that somebody holds now, place by place."""
+
+    installation: frozenset[str] = frozenset()
+    everywhere: frozenset[str] = frozenset()
+    """What is held in every organization, though not for the installation itself."""
+    organizations: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    everything: bool = False
+
+    @classmethod
+    def of(cls, operator: Operator) -> "Powers":
+        """What an operator's roles come to; those in suspended organizations are nothing."""
+        widest = operator.roles.get(None)
+        return cls(
+            installation=frozenset() if widest is None else widest.scopes(None),
+            everywhere=frozenset() if widest is None else widest.scopes(None),
+            organizations={
+                place: role.scopes(place)
+                for place, role in operator.roles.items()
+                if place is not None and place not in operator.suspended
+            },
+        )
+
+    @classmethod
+    def of_rights(cls, rights: Rights) -> "Powers":
+        """What the caller of the management API, or a command, holds.
+
+        An API client holds nothing for the installation itself: no client makes an owner of it.
+        """
+        held = rights.scopes if rights.held is None else rights.held
+        if rights.organization is None:
+            return cls(installation=held, everywhere=held, everything=rights.everything)
+        everywhere = frozenset[str]()
+        if ORGANIZATIONS_WRITE in held:
+            everywhere = held
+        elif rights.sees_every_organization:
+            everywhere = frozenset(scope for scope in held if scope.endswith(":read"))
+        return cls(
+            everywhere=everywhere,
+            organizations={rights.organization: held},
+            everything=rights.everything,
+        )
+
+    def within(self, place: str | None) -> frozenset[str]:
+        """What is held in a place."""
+        if place is None:
+            return self.installation
+        return self.everywhere | self.organizations.get(place, frozenset())
+
+    def lacking(self, wanted: Iterable[str], place: str | None) -> frozenset[str]:
+        """Which of `wanted` are not held there."""
+        return frozenset() if self.everything else frozenset(wanted) - self.within(place)
+
+    def require(self, wanted: Iterable[str], place: str | None) -> None:
+        """Raises NotAllowed unless all are held there."""
+        missing = self.lacking(wanted, place)
+        if missing:
+            raise NotAllowed(missing)
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing at all is held: such a person cannot sign in."""
+        return not (self.everything or self.installation or any(self.organizations.values()))
+
+
+WRITE = "hourpass.operators:write"
+READ = "hourpass.operators:read"
+
+
+def require_may_set(
+    powers: Powers, place: str | None, before: Role | None, after: Role | None
+) -> None:
+    """Who changes a role holds everything that it holds before and after; raises NotAllowed."""
+    wanted = {WRITE}
+    for role in (before, after):
+        if role is not None:
+            wanted |= role.scopes(place)
+    powers.require(wanted, place)
+
+
+def require_covers(powers: Powers, operator: Operator) -> None:
+    """Who resets or removes a person, or holds a link that lets one in, could do all that the
+    person can: in every place, suspended or not; raises NotAllowed."""
+    for place, role in operator.roles.items():
+        require_may_set(powers, place, role, None)
+
+
+def seen_by(powers: Powers, operator: Operator) -> Operator | None:
+    """The operator with those roles that `powers` may know of; None when there are none."""
+    if powers.everything or READ in powers.installation:
+        return operator
+    roles = {place: role for place, role in operator.roles.items() if READ in powers.within(place)}
+    return replace(operator, roles=roles) if roles else None
+
+
+def require_owner_left(before: Iterable[Operator], after: Iterable[Operator]) -> None:
+    """The last owner of the installation stays one; raises Conflict.
+
+    One who has yet to accept the invitation does not count while there is one who has.
+    """
+    had = [operator for operator in before if operator.owns_installation]
+    left = [operator for operator in after if operator.owns_installation]
+    could = any(operator.activated_at for operator in had)
+    if had and not (any(operator.activated_at for operator in left) if could else left):
+        raise Conflict(
+            "this is the last owner of the installation who has signed up; "
+            "make somebody else an owner first"
+        )
+
+
+def normal_email(text: str) -> str:
+    """The one spelling of an address: after NFC and casefold, of its parts nothing else.
+
+    Raises BadInput unless it is printable, has one @ with something on either side, and is at
+    most 254 characters long as it was given.
+    """
+    email, before = text.strip(), ""
+    if len(email) > MAX_EMAIL:
+        raise BadInput("email", f"give at most {MAX_EMAIL} characters")
+    while email != before:  # casefolding can undo NFC, for a few letters
+        before = email
+        email = unicodedata.normalize("NFC", email).casefold()
+    local, at, domain = email.partition("@")
+    if not (local and at and domain) or "@" in domain:
+        raise BadInput("email", "give one address with an @ in it")
+    if printable(email, len(email)) != email or any(map(str.isspace, email)):
+        raise BadInput("email", "blanks, controls and direction marks are not allowed")
+    return email
+
+
+def is_operator_id(text: str) -> bool:
+    """Whether `text` has the exact form of an operator ID."""
+    return _OPERATOR_ID.fullmatch(text) is not None

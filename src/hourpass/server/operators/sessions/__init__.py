@@ -1,0 +1,1 @@
+"""Signing in, the sessions that come of it, and how guessing is slowed down."""

@@ -1,0 +1,293 @@
+"""Signing in with a password: no enumeration, growing delays, rehashing, on both databases."""
+
+import time
+from datetime import timedelta
+
+import pytest
+from argon2 import PasswordHasher
+from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, at_once
+from sqlalchemy import func, select, update
+
+from hourpass.server.db.schema import operator as operator_table
+from hourpass.server.db.schema import organization, sign_in_failure
+from hourpass.server.operators import lifecycle
+from hourpass.server.operators.credentials.passwords import Password
+from hourpass.server.operators.model import Role
+from hourpass.server.operators.sessions import operations, sign_in, store
+from hourpass.server.operators.sessions.model import Method, Stage, delay_after
+from hourpass.server.operators.sessions.operations import NoAccess
+from hourpass.server.operators.sessions.sign_in import SignedIn, SignInRefused, TooManyFailures
+from support.installation import TESTER, Installation
+
+WRONG = Password("not the password at all")
+EMAIL = "ana@example.com"
+
+
+@pytest.fixture
+def office(installation: Installation) -> Office:
+    """Nobody is there yet."""
+    return Office(installation)
+
+
+def fail(office: Office, email: str, times: int) -> list[type[Exception]]:
+    """Try a wrong password so often; what came of each."""
+    outcomes: list[type[Exception]] = []
+    for _ in range(times):
+        try:
+            office.sign_in(email, WRONG)
+        except (SignInRefused, TooManyFailures) as refused:
+            outcomes.append(type(refused))
+    return outcomes
+
+
+def test_who_signs_in_has_a_session_and_leaves_an_event(office: Office) -> None:
+    """With the powers of the role, and the address it came from."""
+    office.hire(EMAIL, Role.ADMIN, "default")
+    signed_in = office.sign_in(EMAIL)
+    who = office.current(signed_in.token)
+
+    assert who.operator.email == EMAIL
+    assert who.session.stage is Stage.OPEN
+    assert who.session.ip == "192.0.2.1"
+    assert who.powers.within("default") == Role.ADMIN.scopes("default")
+    assert who.powers.within(None) == frozenset()
+    (event,) = office.events("operator.signed_in")
+    assert event["actor"]["name"] == EMAIL
+    assert event["detail"]["method"] == "password"
+    assert event["ip"] == "192.0.2.1"
+
+
+def test_a_session_is_stored_as_a_digest(office: Office) -> None:
+    """The token is nowhere: not in the table, the trail, or a repr."""
+    office.hire(EMAIL)
+    signed_in = office.sign_in(EMAIL)
+    token = signed_in.token.reveal()
+
+    assert token not in repr(signed_in)
+    with office.database.read() as connection:
+        rows = connection.exec_driver_sql("select * from operator_session").all()
+    assert len(rows) == 1
+    assert token not in str(rows)
+    assert token not in str(office.installation.events())
+
+
+@pytest.mark.spec("threats", "17", "no enumeration by text, status or time")
+def test_every_reason_gives_the_same_answer(office: Office) -> None:
+    """Unknown address, wrong password, and somebody who has yet to sign up."""
+    office.hire(EMAIL)
+    lifecycle.set_role(office.database, "pending@example.com", None, Role.OWNER, TESTER)
+
+    texts = set()
+    for email in (EMAIL, "pending@example.com", "nobody@example.com", "no address", "\0", ""):
+        with pytest.raises(SignInRefused) as refused:
+            office.sign_in(email, WRONG)
+        texts.add(str(refused.value))
+    assert len(texts) == 1
+
+
+@pytest.mark.spec("threats", "17", "no enumeration by text, status or time")
+def test_an_unknown_account_takes_as_long(office: Office) -> None:
+    """The hash is worked on whether or not there is one: most of an attempt's time.
+
+    That is CPU time of this thread, so that nothing else on the machine matters.
+    """
+    office.hire(EMAIL)
+    took: dict[str, list[float]] = {EMAIL: [], "nobody@example.com": []}
+    for _ in range(5):
+        for email, times in took.items():
+            began = time.thread_time()
+            with pytest.raises(SignInRefused):
+                office.sign_in(email, WRONG)
+            times.append(time.thread_time() - began)
+    known, unknown = min(took[EMAIL]), min(took["nobody@example.com"])
+
+    assert 0.5 < unknown / known < 2
+
+
+def test_unknown_accounts_are_delayed_as_known_ones_are(office: Office) -> None:
+    """So the delay tells nothing either."""
+    office.hire(EMAIL)
+
+    assert fail(office, EMAIL, 8) == fail(office, "nobody@example.com", 8)
+
+
+@pytest.mark.spec("threats", "17", "one counter per account whatever the spelling")
+def test_one_counter_an_account_whatever_the_spelling(office: Office) -> None:
+    """Case and composition are no way around the delay."""
+    office.hire("zoë@example.com")
+    spellings = ["zoë@example.com", "ZOË@example.com", "zoe\u0308@EXAMPLE.com", " Zoë@example.com"]
+    for number in range(6):
+        with pytest.raises(SignInRefused):
+            office.sign_in(spellings[number % 4], WRONG)
+
+    for spelling in spellings:
+        with pytest.raises(TooManyFailures):
+            office.sign_in(spelling)
+
+
+def test_the_delay_grows_and_ends(office: Office) -> None:
+    """Never for good: after the wait the right password signs in and all is forgotten."""
+    office.hire(EMAIL)
+    assert fail(office, EMAIL, 6) == [SignInRefused] * 6
+
+    waits = []
+    for _ in range(12):
+        with pytest.raises(TooManyFailures) as refused:
+            office.sign_in(EMAIL)
+        waits.append(refused.value.wait)
+        office.database.pass_time(seconds=refused.value.wait.total_seconds() + 1)
+        assert fail(office, EMAIL, 1) == [SignInRefused]
+    seconds = [round(wait.total_seconds()) for wait in waits]
+    assert seconds == sorted(seconds)
+    assert waits[0] < timedelta(seconds=3)
+    assert timedelta(minutes=14) < waits[-1] <= timedelta(minutes=15)
+
+    office.database.pass_time(minutes=15)
+    office.sign_in(EMAIL)
+    assert fail(office, EMAIL, 5) == [SignInRefused] * 5
+
+
+def test_delays_are_bounded_whatever_the_count() -> None:
+    """No overflow, no longer than a quarter of an hour, never shorter than before."""
+    delays = [delay_after(count) for count in range(2000)]
+
+    assert delays[:6] == [timedelta(0)] * 6
+    assert delays == sorted(delays)
+    assert delays[-1] == timedelta(minutes=15)
+
+
+def test_an_attempt_within_the_delay_is_not_looked_at_and_costs_nothing(office: Office) -> None:
+    """It does not make the wait longer, nor a row in the trail."""
+    office.hire(EMAIL)
+    fail(office, EMAIL, 6)
+    with pytest.raises(TooManyFailures) as first:
+        office.sign_in(EMAIL)
+    fail(office, EMAIL, 20)
+    with pytest.raises(TooManyFailures) as last:
+        office.sign_in(EMAIL)
+
+    assert last.value.wait <= first.value.wait
+    assert len(office.events("operator.sign_in_failed")) == 6
+
+
+def test_guesses_at_once_are_not_free(office: Office) -> None:
+    """Each is counted before it is looked at: after one, of twelve at once five are."""
+    office.hire(EMAIL)
+    fail(office, EMAIL, 1)
+
+    with office.meeting(12) as database:
+        results = at_once(*[lambda: sign_in.sign_in(database, HASHING, EMAIL, WRONG, TESTER)] * 12)
+
+    kinds = [type(result) for result in results]
+    assert kinds.count(SignInRefused) == 5
+    assert kinds.count(TooManyFailures) == 7
+
+
+def test_what_is_kept_of_failures_is_bounded(office: Office) -> None:
+    """Addresses that are nobody's share rows, and one event a minute."""
+    with office.database.write() as connection:
+        for number in range(300):
+            account = store.account_of_nobody(f"{number}@example.com")
+            assert len(account) == len("unknown:") + 4
+            store.hold_failures(connection, account)
+    for number in range(3):
+        fail(office, f"{number}@example.com", 1)
+
+    with office.database.read() as connection:
+        count = connection.execute(select(func.count()).select_from(sign_in_failure)).scalar_one()
+    assert count <= 301
+    (event,) = office.events("operator.sign_in_failed")
+    assert event["actor"]["type"] == "system"
+    assert "example.com" not in str(event["detail"])
+    office.database.pass_time(minutes=1)
+    fail(office, "4@example.com", 1)
+    assert len(office.events("operator.sign_in_failed")) == 2
+
+
+def test_a_failure_is_written_down_for_whom_it_was_tried(office: Office) -> None:
+    """Not as that person's deed: nobody was proved to be anybody."""
+    person = office.hire(EMAIL)
+    fail(office, EMAIL, 1)
+
+    (event,) = office.events("operator.sign_in_failed")
+    assert event["actor"]["type"] == "system"
+    assert event["detail"]["operator_id"] == person.operator_id
+    assert event["ip"] == "192.0.2.1"
+    assert WRONG.reveal() not in str(event)
+
+
+def test_an_older_hash_is_made_anew(office: Office) -> None:
+    """While the password is at hand; it still signs in afterwards."""
+    office.hire(EMAIL)
+    older = PasswordHasher(time_cost=1, memory_cost=8192, parallelism=1)
+    with office.database.write() as connection:
+        stored = older.hash(PASSWORD.reveal().encode())
+        connection.execute(update(operator_table).values(password_hash=stored))
+    office.sign_in(EMAIL)
+
+    person = office.read(EMAIL)
+    assert person is not None
+    assert person.password_hash is not None
+    assert "m=19456,t=2,p=1" in person.password_hash
+    office.sign_in(EMAIL)
+
+
+def test_nobody_of_a_suspended_organization_signs_in(office: Office) -> None:
+    """Who has a session is out as well, until it is activated again."""
+    office.add_organization("acme")
+    office.hire(EMAIL, Role.OWNER, "acme")
+    signed_in = office.sign_in(EMAIL)
+    with office.database.write() as connection:
+        now = office.database.now(connection)
+        connection.execute(
+            update(organization).where(organization.c.id == "acme").values(suspended_at=now)
+        )
+
+    with pytest.raises(NoAccess):
+        operations.current(office.database, signed_in.token)
+    with pytest.raises(NoAccess):
+        office.sign_in(EMAIL)
+    assert len(operations.live_sessions(office.database, signed_in.operator.operator_id)) == 1
+    with office.database.write() as connection:
+        connection.execute(update(organization).values(suspended_at=None))
+    office.current(signed_in.token)
+
+
+def test_a_password_changed_while_it_was_verified_signs_nobody_in(office: Office) -> None:
+    """Of a reset and a sign-in with the old password at once, no old session is left."""
+    office.hire(EMAIL)
+    link = lifecycle.reset(office.database, EMAIL, TESTER).link
+    assert link is not None
+    token = link.token
+
+    with office.meeting(2) as database:
+        results = at_once(
+            lambda: sign_in.sign_in(database, HASHING, EMAIL, PASSWORD, TESTER),
+            lambda: lifecycle.use_link(database, HASHING, token, OTHER_PASSWORD, TESTER),
+        )
+
+    if isinstance(results[0], SignedIn):
+        assert operations.current(office.database, results[0].token) is None
+    with pytest.raises(SignInRefused):
+        office.sign_in(EMAIL)
+    office.sign_in(EMAIL, OTHER_PASSWORD)
+
+
+def test_changing_the_password_ends_every_other_session(office: Office) -> None:
+    """The own one stays; the old password is dead; a wrong one changes nothing."""
+    office.hire(EMAIL)
+    here, elsewhere = office.sign_in(EMAIL), office.sign_in(EMAIL)
+    who = office.current(here.token)
+
+    with pytest.raises(SignInRefused):
+        sign_in.change_password(office.database, HASHING, who, WRONG, OTHER_PASSWORD, TESTER)
+    assert operations.current(office.database, elsewhere.token) is not None
+    sign_in.change_password(office.database, HASHING, who, PASSWORD, OTHER_PASSWORD, TESTER)
+
+    assert operations.current(office.database, elsewhere.token) is None
+    office.current(here.token)
+    with pytest.raises(SignInRefused):
+        office.sign_in(EMAIL)
+    assert office.sign_in(EMAIL, OTHER_PASSWORD).session.method is Method.PASSWORD
+    (event,) = office.events("operator.updated")
+    assert event["detail"]["password"] == "changed"
