@@ -3,7 +3,7 @@ V := .venv
 BIN := $(V)/bin
 PYTHON ?= python3
 .DEFAULT_GOAL := help
-.PHONY: help run test check format bench docs faults fuzz lock clean
+.PHONY: help run test check browser format bench docs screenshots faults fuzz lock clean
 
 help: ## Show the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,8 +26,15 @@ check: $(V)/.ready ## Lint, format check, types, dependency rule
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
 
-test: check ## Everything that CI runs
+test: check browser ## Everything that CI runs
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+browser:
+	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
+		command -v $$name >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+	else echo "Install Chromium for the browser tests: sudo apt-get install chromium"; exit 1; fi
 
 format: $(V)/.ready ## Rewrite the sources as ruff wants them
 	$(BIN)/ruff check -q --fix . || true
@@ -36,6 +43,9 @@ format: $(V)/.ready ## Rewrite the sources as ruff wants them
 bench: $(V)/.ready ## Measure; writes bench/results.md
 	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq wrk; }
 	PYTHONPATH=.:tests $(BIN)/python -m bench
+
+screenshots: $(V)/.ready browser ## Make the pictures of docs/ and README anew
+	PYTHONPATH=tests $(BIN)/python tests/docs/screenshots.py
 
 faults: $(V)/.ready ## Hard faults: 50 rounds of kill -9 on each database
 	PYTHONPATH=.:tests $(BIN)/python -m faults

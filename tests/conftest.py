@@ -11,6 +11,8 @@ from hypothesis import settings
 from support.installation import Installation, Server
 from support.postgres import Cluster
 
+pytest_plugins = ["support.browser"]
+
 # A machine under load is no reason for a property to fail.
 settings.register_profile("hourpass", deadline=None)
 settings.load_profile("hourpass")

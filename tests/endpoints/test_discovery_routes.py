@@ -265,7 +265,6 @@ def test_only_discovery_is_for_scripts_of_other_sites(shared_server: Server) -> 
         *(
             "/.well-known/openid-configuration",
             "/.well-known/",
-            "/",
             "/token/",
             "/TOKEN",
             "//token",

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, acting
 
-from hourpass.server.operators import lifecycle
+from hourpass.server.operators import lifecycle, lookup
 from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.lifecycle import DeadLink, OneTimeLink
 from hourpass.server.operators.model import NotAllowed, NotFound, Operator, Role
@@ -200,8 +200,8 @@ def test_people_of_another_organization_do_not_exist(office: Office) -> None:
             lifecycle.remove(office.database, email, owner)
         with pytest.raises(NotFound):
             lifecycle.reset(office.database, email, owner)
-    assert [o.email for o in lifecycle.listed(office.database, owner)] == ["ana@example.com"]
-    assert len(lifecycle.listed(office.database, TESTER)) == 2
+    assert [o.email for o in lookup.listed(office.database, owner)] == ["ana@example.com"]
+    assert len(lookup.listed(office.database, TESTER)) == 2
 
 
 def test_nobody_gets_a_link_into_an_account_stronger_than_they_are(office: Office) -> None:

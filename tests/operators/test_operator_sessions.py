@@ -44,6 +44,16 @@ def test_each_use_starts_the_half_hour_anew_for_twelve_hours(office: Office) -> 
     assert operations.current(office.database, token) is None
 
 
+def test_a_page_that_asks_by_itself_keeps_no_session_alive(office: Office) -> None:
+    """Somebody left a live page open and went home."""
+    token = office.sign_in(EMAIL).token
+    office.database.pass_time(minutes=20)
+    assert operations.current(office.database, token, is_use=False) is not None
+    office.database.pass_time(minutes=11)
+
+    assert operations.current(office.database, token, is_use=False) is None
+
+
 def test_signing_out_is_done_on_the_server(office: Office) -> None:
     """A copy of the cookie is worth nothing; doing it twice does nothing."""
     token = office.sign_in(EMAIL).token

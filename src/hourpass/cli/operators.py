@@ -7,7 +7,7 @@ import typer
 
 from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_json, print_table, refuse, say, when
-from hourpass.server.operators import lifecycle, wire
+from hourpass.server.operators import lifecycle, lookup, wire
 from hourpass.server.operators.lifecycle import OneTimeLink
 from hourpass.server.operators.model import Operator, Role
 
@@ -45,7 +45,7 @@ def list_(
 ) -> None:
     """List operators and their roles."""
     with opened() as context:
-        operators = lifecycle.listed(context.database, by_command(), organization)
+        operators = lookup.listed(context.database, by_command(), organization)
     if as_json:
         items = [wire.as_json(operator) for operator in operators]
         print_json({"items": items, "next_cursor": None})

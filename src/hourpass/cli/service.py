@@ -17,6 +17,8 @@ from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
+from hourpass.server.operators import lifecycle
+from hourpass.server.refused import Conflict
 
 _log = logging.getLogger("hourpass")
 
@@ -91,6 +93,17 @@ def _see_to_catalogue(opened: Context) -> None:
         _log.info("the catalogue follows %s now", path)
 
 
+def _show_set_up_link(opened: Context) -> None:
+    """Only on a terminal: in a log somebody else could read it."""
+    try:
+        link = lifecycle.make_set_up_link(opened.database, Origin(actor=SYSTEM))
+    except Conflict:  # somebody has signed up
+        return
+    say("Nobody has signed up yet. This link makes the first owner, once, within an hour:")
+    sys.stdout.write(link.url(opened.settings.issuer) + "\n")
+    sys.stdout.flush()
+
+
 def _listen_and_run(opened: Context) -> bool:
     settings = opened.settings
     app = App(opened)
@@ -109,6 +122,8 @@ def _listen_and_run(opened: Context) -> bool:
         settings.port,
         opened.database.location,
     )
+    if sys.stdout.isatty():
+        _show_set_up_link(opened)
     try:
         http_server.run(
             app,

@@ -24,6 +24,7 @@ from hourpass.server.audit.events import SYSTEM, Origin
 from hourpass.server.clients import lifecycle
 from hourpass.server.clients.lifecycle import NewClient
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, open_context
+from hourpass.server.operators import lifecycle as operators
 from hourpass.server.rights import FULL
 
 # The seed's three examples of least privilege.
@@ -49,8 +50,8 @@ def demo(port: int, api_port: int) -> int:
         folder = Path(name)
         try:
             with _running(folder, port, api_port, console) as children:
-                credentials = _create_examples(folder, port)
-                _explain(console, credentials, port, api_port)
+                credentials, set_up = _create_examples(folder, port)
+                _explain(console, credentials, set_up, port, api_port)
                 while not stop.wait(0.2):
                     if any(child.poll() is not None for child in children):
                         raise DemoFault("one of its servers ended; its log is above")
@@ -95,7 +96,12 @@ def _running(
 
 def _start(command: list[str], environ: dict[str, str]) -> subprocess.Popen[bytes]:
     """In a session of its own, so that Ctrl-C reaches us alone and we end it in order."""
-    return subprocess.Popen(command, env=environ, start_new_session=True)  # noqa: S603  (our own words)
+    return subprocess.Popen(  # noqa: S603  (our own words)
+        command,
+        env=environ,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,  # what is to be said on the terminal is said here
+    )
 
 
 def _environment(folder: Path, port: int, api_port: int) -> dict[str, str]:
@@ -115,8 +121,9 @@ def _environment(folder: Path, port: int, api_port: int) -> dict[str, str]:
     }
 
 
-def _create_examples(folder: Path, port: int) -> dict[str, Path]:
-    """The seed's example clients; each one's credentials in a file only we can read."""
+def _create_examples(folder: Path, port: int) -> tuple[dict[str, Path], str]:
+    """The seed's example clients, each one's credentials in a file only we can read; and the
+    link that makes the owner of the admin UI."""
     settings = config.load(
         {
             "HOURPASS_CONFIG": str(folder / "hourpass.toml"),
@@ -141,18 +148,24 @@ def _create_examples(folder: Path, port: int) -> dict[str, Path]:
             }
             path.write_text(json.dumps(credentials))
             files[name] = path
+        link = operators.make_set_up_link(context.database, Origin(actor=SYSTEM))
     finally:
         context.database.close()
-    return files
+    return files, link.url(settings.issuer)
 
 
-def _explain(console: Console, files: dict[str, Path], port: int, api_port: int) -> None:
-    """What is running, and three lines to paste."""
+def _explain(
+    console: Console, files: dict[str, Path], set_up: str, port: int, api_port: int
+) -> None:
+    """What is running, where to look at it, and three lines to paste."""
     dashboard = files["Reporting dashboard"]
     console.print()
     console.print(Text("Hourpass is running.", style="bold green"))
     console.print(f"  Server       http://localhost:{port}")
     console.print(f"  Example API  http://localhost:{api_port}  (its pages: /docs)")
+    console.print()
+    console.print(Text("Open this in a browser to become the owner of its admin UI:", style="bold"))
+    sys.stdout.write(set_up + "\n")  # by itself: Rich would wrap it
     console.print()
     console.print(Text("Three API clients, each with just the scopes it needs:", style="bold"))
     for name, path in files.items():
@@ -175,7 +188,7 @@ def _explain(console: Console, files: dict[str, Path], port: int, api_port: int)
     console.print(Text("Paste these into another terminal:", style="bold"))
     for title, line in lines.items():
         console.print(Text(title, style="dim"))
-        sys.stdout.write(line + "\n")  # by itself: Rich would wrap it
+        sys.stdout.write(line + "\n")
         console.print()
     console.print("Ctrl-C stops everything and deletes it.")
     sys.stdout.flush()

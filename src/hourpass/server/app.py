@@ -10,7 +10,6 @@ from urllib.parse import urlsplit
 
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
-from hourpass.server.api.mount import Mount
 from hourpass.server.clients import once
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import migrate
@@ -19,9 +18,11 @@ from hourpass.server.db.migrate import SchemaState
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
+from hourpass.server.endpoints.home import HomeEndpoint
 from hourpass.server.endpoints.http import Receive, Scope, Send, not_found, refusal, respond
 from hourpass.server.endpoints.token import TokenEndpoint
 from hourpass.server.keys import operations
+from hourpass.server.mount import Mount
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
 from hourpass.server.tokens.commit_sqlite import SqliteCommit
@@ -29,7 +30,10 @@ from hourpass.server.tokens.issue import TokenWriter
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
-_API = "/api/v1/"
+_BELOW = {
+    "/api/v1/": ("hourpass.server.api.application", "ManagementApi"),
+    "/admin/": ("hourpass.server.admin.application", "AdminPages"),
+}
 _TIMETABLE_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
@@ -50,22 +54,25 @@ class App:
                 "/token": TokenEndpoint(self._commits, settings.trusted_proxies),
                 metadata.WELL_KNOWN: MetadataEndpoint(settings.issuer),
                 "/.well-known/jwks.json": JwksEndpoint(self._jwks),
+                "/": HomeEndpoint(urlsplit(settings.issuer).path),
                 "/authorize": AuthorizeEndpoint(settings.issuer),
                 "/healthz": healthz,
                 "/readyz": ReadyEndpoint(self._is_ready),
             },
         )
-        self._management = Mount(context)
-        self._below = tuple(
-            prefix + _API for prefix in dict.fromkeys(("", urlsplit(settings.issuer).path))
-        )
+        mounts = {path: Mount(context, *where) for path, where in _BELOW.items()}
+        self._below = {
+            prefix + path: mount
+            for prefix in dict.fromkeys(("", urlsplit(settings.issuer).path))
+            for path, mount in mounts.items()
+        }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the exact path; whatever goes wrong, the caller gets an answer in JSON."""
         if scope["type"] == "http":
             endpoint = self._routes.get(scope["path"])
-            if endpoint is None and scope["path"].startswith(self._below):
-                endpoint = self._management
+            if endpoint is None:
+                endpoint = self._mounted(scope["path"])
             if endpoint is None:
                 await respond(send, not_found())
                 return
@@ -76,6 +83,10 @@ class App:
                 await respond(send, refusal(ServerError()))
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
+
+    def _mounted(self, path: str) -> Endpoint | None:
+        below = path if path.endswith("/") else path + "/"
+        return next((app for start, app in self._below.items() if below.startswith(start)), None)
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         while True:

@@ -18,6 +18,7 @@ from hourpass.server.audit.events import SYSTEM, AuditEvent, Event, Origin
 from hourpass.server.catalogue import store as catalogue
 from hourpass.server.catalogue.model import Catalogue
 from hourpass.server.config import Settings
+from hourpass.server.cursors import Cursors
 from hourpass.server.db import migrate, postgres
 from hourpass.server.db import sqlite as embedded
 from hourpass.server.db.engine import Database, Dialect
@@ -61,6 +62,12 @@ class Context:
         """The keys as they are now."""
         with self.database.read() as connection:
             return keyring.load(connection, self.policy.master, self.database.now(connection))
+
+    def cursors(self) -> Cursors:
+        """What writes and reads the cursors of lists; its key never changes."""
+        with self.database.read() as connection:
+            sealed = store.sealed(connection, store.CURSOR)
+        return Cursors(self.policy.master.unseal(store.CURSOR, "1", sealed[store.CURSOR, "1"]))
 
     def facts(self) -> Facts:
         """What token decisions share, as it is now."""

@@ -22,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from hourpass.oauth.errors import HeadersTooLarge
 from hourpass.server.endpoints.http import (
+    ENDING,
     WRITE_WHOLE,
     Receive,
     Scope,
@@ -51,6 +52,7 @@ class BoundedProtocol(HttpToolsProtocol):
     _head = 0
     _octets = 0  # of the request that is arriving, taken by nobody
     _deadline: asyncio.TimerHandle | None = None
+    _ending: asyncio.Event | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
         """A connection that never sends a head is closed."""
@@ -111,9 +113,23 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Offer the app to write an answer in one piece."""
-        whole: dict[str, Any] = {WRITE_WHOLE: partial(_write_whole, cycle)}
+        whole: dict[str, Any] = {
+            WRITE_WHOLE: partial(_write_whole, cycle),
+            ENDING: self._when_ending,
+        }
         cycle.scope["extensions"] = whole
         super()._start_asgi_task(cycle, app)
+
+    def shutdown(self) -> None:
+        """The server begins to end: an answer that goes on for ever is told."""
+        super().shutdown()
+        if self._ending is not None:
+            self._ending.set()
+
+    def _when_ending(self) -> asyncio.Event:
+        if self._ending is None:
+            self._ending = asyncio.Event()
+        return self._ending
 
     def on_response_complete(self) -> None:
         """Answered before its end: the rest of the request gets ten seconds."""

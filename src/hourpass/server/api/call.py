@@ -15,7 +15,6 @@ from fastapi import Depends, Request
 from fastapi.responses import JSONResponse
 
 from hourpass.oauth.errors import InvalidToken
-from hourpass.server.api.cursors import Cursors
 from hourpass.server.api.problems import (
     INSUFFICIENT_SCOPE,
     INVALID_TOKEN,
@@ -26,8 +25,8 @@ from hourpass.server.api.problems import (
 from hourpass.server.audit.events import Actor, Origin, printable
 from hourpass.server.clients.model import Client
 from hourpass.server.context import Context
+from hourpass.server.cursors import Cursors
 from hourpass.server.db.engine import Database
-from hourpass.server.keys import store as keys
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import is_organization_id
@@ -50,10 +49,7 @@ class Installation:
     def cursors(self) -> Cursors:
         """The key for cursors never changes: it is opened once."""
         if self._cursors is None:
-            with self.context.database.read() as connection:
-                sealed = keys.sealed(connection, keys.CURSOR)
-            master = self.context.policy.master
-            self._cursors = Cursors(master.unseal(keys.CURSOR, "1", sealed[keys.CURSOR, "1"]))
+            self._cursors = self.context.cursors()
         return self._cursors
 
     def keyring(self, version: int) -> Keyring:

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from hourpass.server.api import given, shapes
 from hourpass.server.api.call import Call, needs
 from hourpass.server.api.document import PREFIX, described
-from hourpass.server.operators import lifecycle, model, store, wire
+from hourpass.server.operators import lifecycle, lookup, model, store, wire
 from hourpass.server.operators.lifecycle import Invited
 
 router = APIRouter(prefix=PREFIX, tags=["Operators"])
@@ -69,7 +69,7 @@ def list_(call: Reader, query: Annotated[given.OperatorsWanted, Query()]) -> Res
 )
 def get(call: Reader, operator_id: str) -> Response:
     """With those of the roles that the caller may know of."""
-    return JSONResponse(wire.as_json(lifecycle.read(call.database, operator_id, call.origin)))
+    return JSONResponse(wire.as_json(lookup.read(call.database, operator_id, call.origin)))
 
 
 @router.delete(
@@ -81,7 +81,7 @@ def get(call: Reader, operator_id: str) -> Response:
 )
 def remove(call: Writer, operator_id: str) -> Response:
     """Every role, session and credential; whoever does it could do all that the person can."""
-    operator = lifecycle.read(call.database, operator_id, call.origin)
+    operator = lookup.read(call.database, operator_id, call.origin)
     lifecycle.remove(call.database, operator.email, call.origin)
     return Response(status_code=204)
 
@@ -97,7 +97,7 @@ def set_role(
     call: Writer, operator_id: str, organization_id: str, wanted: given.RoleGiven
 ) -> Response:
     """The link, when there is one, takes the place of any that was made before."""
-    operator = lifecycle.read(call.database, operator_id, call.origin)
+    operator = lookup.read(call.database, operator_id, call.origin)
     place = call.visible(organization_id)
     made = lifecycle.set_role(call.database, operator.email, place, wanted.role, call.origin)
     return _with_link(call, made)
@@ -112,7 +112,7 @@ def set_role(
 )
 def take_role(call: Writer, operator_id: str, organization_id: str) -> Response:
     """Whoever has no role left is removed."""
-    operator = lifecycle.read(call.database, operator_id, call.origin)
+    operator = lookup.read(call.database, operator_id, call.origin)
     place = call.visible(organization_id)
     lifecycle.take_role(call.database, operator.email, place, call.origin)
     return Response(status_code=204)
@@ -127,12 +127,12 @@ def take_role(call: Writer, operator_id: str, organization_id: str) -> Response:
 )
 def reset(call: Writer, operator_id: str) -> Response:
     """Using it sets a new password and ends every session and other credential of the person."""
-    operator = lifecycle.read(call.database, operator_id, call.origin)
+    operator = lookup.read(call.database, operator_id, call.origin)
     return _with_link(call, lifecycle.reset(call.database, operator.email, call.origin))
 
 
 def _with_link(call: Call, made: Invited, *, status_code: int = 200) -> JSONResponse:
     """Read again: a deed knows of roles that its caller may not."""
-    operator = lifecycle.read(call.database, made.operator.operator_id, call.origin)
+    operator = lookup.read(call.database, made.operator.operator_id, call.origin)
     link = wire.link_as_json(made.link, call.installation.context.settings.issuer)
     return JSONResponse({**wire.as_json(operator), **link}, status_code=status_code)

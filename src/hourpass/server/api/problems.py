@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from hourpass.server.clients.lifecycle import UnknownOrganization
 from hourpass.server.clients.once import KeyReused, StillRunning
+from hourpass.server.cursors import BadCursor
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
 
@@ -91,6 +92,8 @@ def problem_of(fault: Exception) -> Problem | None:
             return fault
         case UnknownOrganization():
             return Problem(NOT_FOUND, fault.problem)
+        case BadCursor():
+            return Problem(INVALID_CURSOR, fault.problem)
         case BadInput():
             errors = [{"member": fault.member, "problem": fault.problem}]
             return Problem(INVALID_INPUT, str(fault), errors=errors)

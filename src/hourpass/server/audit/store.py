@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, insert, select, text
 
 from hourpass.server.audit.events import Actor, AuditEvent, StoredEvent
 from hourpass.server.db.schema import audit_event as table
@@ -23,6 +23,8 @@ class EventFilter:
     organization: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    is_deed: bool = False
+    """Only what somebody did: all but the tokens that were issued."""
 
 
 def record(connection: Connection, events: Sequence[AuditEvent], now: datetime) -> None:
@@ -49,12 +51,19 @@ def values(event: AuditEvent, now: datetime) -> dict[str, object]:
 
 
 def page(
-    connection: Connection, wanted: EventFilter, *, limit: int, before_id: int | None = None
+    connection: Connection,
+    wanted: EventFilter,
+    *,
+    limit: int,
+    before_id: int | None = None,
+    after_id: int | None = None,
 ) -> list[StoredEvent]:
-    """Up to `limit` events older than `before_id`, newest first."""
+    """Up to `limit` events older than `before_id` and younger than `after_id`, newest first."""
     query = _filtered(wanted).order_by(table.c.id.desc()).limit(limit)
     if before_id is not None:
         query = query.where(table.c.id < before_id)
+    if after_id is not None:
+        query = query.where(table.c.id > after_id)
     return [_stored(row) for row in connection.execute(query)]
 
 
@@ -74,6 +83,24 @@ def after(
     return [_stored(row) for row in connection.execute(query)]
 
 
+def newest_details(
+    connection: Connection, event: str, organization: str | None, since: datetime, *, limit: int
+) -> list[dict[str, object]]:
+    """The details of the newest events of a kind from `since` on; None: of every organization."""
+    first = select(table.c.id).where(table.c.time >= since).order_by(table.c.time, table.c.id)
+    begin = connection.execute(first.limit(1)).scalar_one_or_none()
+    if begin is None:
+        return []
+    # By number and kind, which have an index together; by time it would walk every token issued.
+    query = select(table.c.detail).where(
+        table.c.event == event, table.c.id >= begin, table.c.time >= since
+    )
+    if organization is not None:
+        query = query.where(table.c.organization == organization)
+    query = query.order_by(table.c.id.desc()).limit(limit)
+    return [json.loads(text) for text in connection.scalars(query)]
+
+
 def newest_id(connection: Connection) -> int:
     """The ID of the last event written; 0 before the first."""
     query = select(table.c.id).order_by(table.c.id.desc()).limit(1)
@@ -91,6 +118,8 @@ def _filtered(wanted: EventFilter) -> Select[tuple[object, ...]]:
     for column, value in equal.items():
         if value is not None:
             query = query.where(column == value)
+    if wanted.is_deed:
+        query = query.where(table.c.event != text("'token.issued'"))  # as the indexes say it
     if wanted.since is not None:
         query = query.where(table.c.time >= wanted.since)
     if wanted.until is not None:

@@ -1,14 +1,18 @@
 """The api and api_scope tables, and the version that tells when they changed."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from hourpass.server.catalogue.model import Api, Catalogue, Grant, Scope, is_scope_name
 from hourpass.server.db.schema import api as api_table
-from hourpass.server.db.schema import api_scope, client_scope, installation
+from hourpass.server.db.schema import api_scope, client, client_scope, installation
 
+# An organization with at most so many clients is counted from its clients, all scopes at once;
+# one with more, scope by scope, where a count that has a limit soon reaches it.
+_FEW = 5000
 _HOLD_STILL = select(installation.c.id).with_for_update(read=True)
 _GRANTABLE = select(api_scope.c.name).where(
     api_scope.c.name.in_(bindparam("names", expanding=True)), api_scope.c.retired_at.is_(None)
@@ -59,6 +63,37 @@ def problem_with(
 def held_scopes(connection: Connection) -> frozenset[str]:
     """Every scope that some client holds."""
     return frozenset(connection.execute(select(client_scope.c.scope).distinct()).scalars())
+
+
+def holders(
+    connection: Connection, scopes: Iterable[str], organization: str | None, *, at_most: int
+) -> dict[str, int]:
+    """How many clients (of an organization) hold each scope; nobody counts beyond `at_most`.
+
+    Without that limit a page would read every client of the installation to be shown.
+    """
+    if organization is not None:
+        few = select(client.c.seq).where(client.c.organization == organization).limit(_FEW + 1)
+        seqs = list(connection.scalars(few))
+        if len(seqs) <= _FEW:
+            query = (
+                select(client_scope.c.scope, func.count().label("holders"))
+                .join(client, client.c.seq == client_scope.c.client_seq)
+                .where(client.c.organization == organization)
+                .group_by(client_scope.c.scope)
+            )
+            counted = {row.scope: row.holders for row in connection.execute(query)}
+            return {scope: min(counted.get(scope, 0), at_most) for scope in scopes}
+    return {scope: _holders(connection, scope, organization, at_most) for scope in scopes}
+
+
+def _holders(connection: Connection, scope: str, organization: str | None, at_most: int) -> int:
+    found = select(client_scope.c.client_seq).where(client_scope.c.scope == scope)
+    if organization is not None:
+        found = found.join(client, client.c.seq == client_scope.c.client_seq)
+        found = found.where(client.c.organization == organization)
+    counted = select(func.count()).select_from(found.limit(at_most).subquery())
+    return int(connection.execute(counted).scalar_one())
 
 
 def take_turn(connection: Connection) -> int:

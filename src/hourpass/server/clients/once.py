@@ -104,6 +104,14 @@ def done(connection: Connection, once: Once | None, client_id: str, now: datetim
         once_store.put(connection, once.caller, once.route, once.key, once.request, client_id, now)
 
 
+def was_done(database: Database, once: Once) -> bool:
+    """Whether this very request was carried out under its key, within the last 24 hours."""
+    with database.read() as connection:
+        found = once_store.get(connection, once.caller, once.route, once.key)
+        now = database.now(connection)
+    return found is not None and found[0] == once.request and now - found[2] < KEPT
+
+
 def purge(database: Database) -> None:
     """Forget keys older than 24 hours, some at a time."""
     with database.read() as connection:

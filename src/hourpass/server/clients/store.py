@@ -70,6 +70,12 @@ def get_many(connection: Connection, client_ids: Iterable[str]) -> dict[str, Cli
     return {client.client_id: client for client in _with_parts(connection, rows)}
 
 
+def existing(connection: Connection, client_ids: Iterable[str]) -> frozenset[str]:
+    """Those of the IDs whose client still is."""
+    query = select(table.c.client_id).where(table.c.client_id.in_(list(client_ids)))
+    return frozenset(connection.scalars(query))
+
+
 def page(
     connection: Connection,
     wanted: ClientFilter,

@@ -150,7 +150,7 @@ usage = Table(
     "usage",
     metadata,
     Column("client_id", String(24), primary_key=True),
-    Column("hour", Moment, primary_key=True),
+    Column("hour", Moment, primary_key=True, index=True),
     Column("issued", BigInteger, nullable=False),
     Column("refused", BigInteger, nullable=False),
     Column("last_issued_at", Moment),
@@ -177,6 +177,13 @@ audit_event = Table(
     Index(
         "ix_audit_event_deed",
         "event",
+        "id",
+        sqlite_where=text("event <> 'token.issued'"),
+        postgresql_where=text("event <> 'token.issued'"),
+    ),
+    Index(
+        "ix_audit_event_deed_client",
+        "client_id",
         "id",
         sqlite_where=text("event <> 'token.issued'"),
         postgresql_where=text("event <> 'token.issued'"),

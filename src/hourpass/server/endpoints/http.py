@@ -27,6 +27,8 @@ Networks = Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]
 BODY_TIMEOUT_S = 10.0
 # An extension of the ASGI scope: write(status, head, more headers, body) → whether it did.
 WRITE_WHOLE = "hourpass.write_whole"
+# Another: gives an asyncio.Event that is set when the server begins to end.
+ENDING = "hourpass.ending"
 _PROCESS = uuid4().hex[:12]
 _numbers = count(1)
 

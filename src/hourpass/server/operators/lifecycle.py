@@ -17,6 +17,7 @@ from hourpass.server.operators import model, store, tokens
 from hourpass.server.operators.credentials import passwords
 from hourpass.server.operators.credentials import store as credentials
 from hourpass.server.operators.credentials.passwords import Password, Passwords
+from hourpass.server.operators.lookup import powers_of
 from hourpass.server.operators.model import (
     NotFound,
     Operator,
@@ -76,7 +77,7 @@ def set_role(database: Database, email: str, place: str | None, role: Role, by: 
     with database.write() as connection:
         store.take_turn(connection)
         now = database.now(connection)
-        powers = _powers(connection, by)
+        powers = powers_of(connection, by)
         _require_place(connection, place)
         before = store.by_email(connection, email)
         if before is None:
@@ -117,7 +118,7 @@ def take_role(database: Database, email: str, place: str | None, by: Origin) -> 
     with database.write() as connection:
         store.take_turn(connection)
         now = database.now(connection)
-        powers = _powers(connection, by)
+        powers = powers_of(connection, by)
         before = _visible(connection, email, powers)
         old = before.roles.get(place)
         if old is None:
@@ -142,7 +143,7 @@ def remove(database: Database, email: str, by: Origin) -> None:
     with database.write() as connection:
         store.take_turn(connection)
         now = database.now(connection)
-        powers = _powers(connection, by)
+        powers = powers_of(connection, by)
         operator = _visible(connection, email, powers)
         model.require_covers(powers, operator)
         _require_owner_left(connection, operator, None)
@@ -157,7 +158,7 @@ def reset(database: Database, email: str, by: Origin) -> Invited:
     with database.write() as connection:
         store.take_turn(connection)
         now = database.now(connection)
-        powers = _powers(connection, by)
+        powers = powers_of(connection, by)
         operator = _visible(connection, email, powers)
         model.require_covers(powers, operator)
         purpose = LinkPurpose.RESET if operator.activated_at else LinkPurpose.INVITE
@@ -252,28 +253,6 @@ def use_link(
         return after
 
 
-def listed(database: Database, by: Origin, place: str | None = None) -> list[Operator]:
-    """The operators that the caller may know of, with the roles that it may know of."""
-    with database.read() as connection:
-        powers = _powers(connection, by)
-        every = store.every(connection, place)
-    seen = (model.seen_by(powers, operator) for operator in every)
-    return [operator for operator in seen if operator is not None]
-
-
-def read(database: Database, operator_id: str, by: Origin) -> Operator:
-    """The operator with the roles that the caller may know of; raises NotFound."""
-    if not model.is_operator_id(operator_id):
-        raise NotFound
-    with database.read() as connection:
-        powers = _powers(connection, by)
-        operator = store.get(connection, operator_id)
-    seen = None if operator is None else model.seen_by(powers, operator)
-    if seen is None:
-        raise NotFound
-    return seen
-
-
 def _set_up(
     connection: Connection, email: str, password_hash: str, by: Origin, now: datetime
 ) -> Operator:
@@ -329,14 +308,6 @@ def _new_link(
 
 def _digest(token: Token) -> bytes:
     return tokens.digest(token, _LINK)
-
-
-def _powers(connection: Connection, by: Origin) -> Powers:
-    """What the caller holds: an operator, what the row says now, not what a page was made for."""
-    if by.actor.type != "operator":
-        return Powers.of_rights(by.rights)
-    operator = store.get(connection, by.actor.id)
-    return Powers() if operator is None else Powers.of(operator)
 
 
 def _visible(connection: Connection, email: str, powers: Powers) -> Operator:

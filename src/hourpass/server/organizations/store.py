@@ -21,6 +21,11 @@ def get(
     return None if row is None else Organization(**row._mapping)
 
 
+def every(connection: Connection) -> list[Organization]:
+    """All of them."""
+    return [Organization(**row._mapping) for row in connection.execute(select(table))]
+
+
 def page(
     connection: Connection, *, limit: int, before: tuple[datetime, str] | None = None
 ) -> list[Organization]:

@@ -37,7 +37,6 @@ class Enrolment:
 def begin(database: Database, master: MasterKeys, operator: Operator) -> Enrolment:
     """A new secret; no code is asked for until `confirm`. Raises Conflict when there is an app."""
     secret = pyotp.random_base32()
-    uri = pyotp.TOTP(secret).provisioning_uri(name=operator.email, issuer_name="Hourpass")
     sealed = master.seal(TOTP, operator.operator_id, secret.encode("ascii"))
     with database.write() as connection:
         if operators.hold(connection, operator.operator_id) is None:
@@ -45,7 +44,19 @@ def begin(database: Database, master: MasterKeys, operator: Operator) -> Enrolme
         if store.has_totp(connection, operator.operator_id):
             raise Conflict("there is an authenticator app already; remove it first")
         store.add_totp(connection, operator.operator_id, sealed, database.now(connection))
-    return Enrolment(secret=Token(secret), uri=Token(uri))
+    return _enrolment(secret, operator)
+
+
+def begun(database: Database, master: MasterKeys, operator: Operator) -> Enrolment | None:
+    """The secret that waits for `confirm`; None when there is none, or it was confirmed.
+
+    It proves nothing yet, so it may be shown again: to whoever proved just now who they are.
+    """
+    with database.read() as connection:
+        stored = store.totp(connection, operator.operator_id)
+    if stored is None or stored.confirmed_at is not None:
+        return None
+    return _enrolment(_unsealed(master, operator.operator_id, stored.sealed), operator)
 
 
 def confirm(
@@ -109,7 +120,7 @@ def _is_code(
     stored = store.totp(connection, operator_id)
     if stored is None or len(plain) != _DIGITS:
         return False
-    app = pyotp.TOTP(master.unseal(TOTP, operator_id, stored.sealed).decode("ascii"))
+    app = pyotp.TOTP(_unsealed(master, operator_id, stored.sealed))
     current = int(now.timestamp()) // STEP_S
     steps = [
         step
@@ -117,6 +128,15 @@ def _is_code(
         if hmac.compare_digest(app.generate_otp(step).encode(), plain.encode())
     ]
     return any(store.take_step(connection, operator_id, step) for step in steps)
+
+
+def _enrolment(secret: str, operator: Operator) -> Enrolment:
+    uri = pyotp.TOTP(secret).provisioning_uri(name=operator.email, issuer_name="Hourpass")
+    return Enrolment(secret=Token(secret), uri=Token(uri))
+
+
+def _unsealed(master: MasterKeys, operator_id: str, sealed: bytes) -> str:
+    return master.unseal(TOTP, operator_id, sealed).decode("ascii")
 
 
 def _new_codes(connection: Connection, operator_id: str) -> list[Token]:

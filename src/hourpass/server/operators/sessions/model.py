@@ -1,5 +1,6 @@
 """What a session is, how long it lasts, and how long failures keep an account waiting. Pure."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -15,6 +16,14 @@ MAX_SESSIONS = 20
 _FREE_FAILURES = 5
 _LONGEST_WAIT = timedelta(minutes=15)
 _FORGOTTEN_AFTER = timedelta(hours=24)
+
+
+_SESSION_ID = re.compile(r"ses_[0-9a-hjkmnp-tv-z]{20}")
+
+
+def is_session_id(text: str) -> bool:
+    """Whether `text` has the exact form of a session's ID."""
+    return _SESSION_ID.fullmatch(text) is not None
 
 
 class Stage(StrEnum):

@@ -12,7 +12,12 @@ from hourpass.server.operators import model, tokens
 from hourpass.server.operators import store as operators
 from hourpass.server.operators.model import Operator, Powers
 from hourpass.server.operators.sessions import store
-from hourpass.server.operators.sessions.model import SEEN_EVERY, Session, Stage
+from hourpass.server.operators.sessions.model import (
+    SEEN_EVERY,
+    Session,
+    Stage,
+    is_session_id,
+)
 from hourpass.server.operators.tokens import Token
 from hourpass.server.refused import Forbidden
 
@@ -35,9 +40,10 @@ class Current:
     powers: Powers
 
 
-def current(database: Database, token: Token) -> Current | None:
+def current(database: Database, token: Token, *, is_use: bool = True) -> Current | None:
     """Who this is and what they may do, read now; None when the session is over.
 
+    With `is_use` the session counts as used; a page that asks by itself is no use of it.
     Raises NoAccess when the session is live but no role gives anything now.
     """
     with database.read() as connection:
@@ -51,7 +57,7 @@ def current(database: Database, token: Token) -> Current | None:
     powers = Powers.of(operator)
     if powers.empty:
         raise NoAccess
-    if now >= session.last_seen_at + SEEN_EVERY:
+    if is_use and now >= session.last_seen_at + SEEN_EVERY:
         with database.write() as connection:
             store.seen(connection, session.session_id, now)
     return Current(session=session, operator=operator, powers=powers)
@@ -80,6 +86,8 @@ def live_sessions(database: Database, operator_id: str) -> list[Session]:
 
 def end_session(database: Database, who: Operator, session_id: str, by: Origin) -> None:
     """End one of the person's sessions; raises NotFound."""
+    if not is_session_id(session_id):
+        raise model.NotFound
     with database.write() as connection:
         if not store.end(connection, who.operator_id, session_id):
             raise model.NotFound

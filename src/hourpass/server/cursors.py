@@ -9,14 +9,24 @@ import json
 import secrets
 from binascii import Error
 from collections.abc import Mapping
+from typing import Any
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from hourpass.server.api.problems import INVALID_CURSOR, Problem
+from hourpass.server.refused import BadInput
 
 MAX_LENGTH = 300
 _NONCE = 12
+
+
+class BadCursor(BadInput):
+    """The text is no cursor of this list."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "cursor", "use next_cursor of the page before, with the same filters, or begin anew"
+        )
 
 
 class Cursors:
@@ -31,18 +41,15 @@ class Cursors:
         sealed = self._cipher.encrypt(nonce, _json(place), _json(of))
         return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode("ascii")
 
-    def read(self, of: Mapping[str, object], cursor: str) -> object:
-        """The place; raises Problem for what `write` did not make for this list."""
+    def read(self, of: Mapping[str, object], cursor: str) -> Any:
+        """The place; raises BadCursor for what `write` did not make for this list."""
         try:
             sealed = base64.b64decode(
                 cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True
             )
             plain = self._cipher.decrypt(sealed[:_NONCE], sealed[_NONCE:], _json(of))
         except (InvalidTag, ValueError, Error):
-            raise Problem(
-                INVALID_CURSOR,
-                "use next_cursor of the page before, with the same filters, or begin anew",
-            ) from None
+            raise BadCursor from None
         return json.loads(plain)
 
 

@@ -1,6 +1,7 @@
-"""Where the management API begins: it is loaded by the first request for it, in a thread.
+"""What is loaded by the first request for it, in a thread: management API and admin UI.
 
-FastAPI takes a third of a second to load, which a server that only issues tokens never needs.
+FastAPI and Jinja take a third of a second to load, which a server that only issues tokens never
+needs.
 """
 
 import asyncio
@@ -12,10 +13,12 @@ from hourpass.server.endpoints.http import Receive, Scope, Send
 
 
 class Mount:
-    """The management API of an installation, once somebody asks for it."""
+    """An ASGI app of an installation, once somebody asks for it."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, module: str, name: str) -> None:
+        """`name` in `module` is called with the context."""
         self._context = context
+        self._module, self._name = module, name
         self._app: Any = None
         self._loading = asyncio.Lock()
 
@@ -28,5 +31,4 @@ class Mount:
         await self._app(scope, receive, send)
 
     def _load(self) -> Any:
-        application = importlib.import_module("hourpass.server.api.application")
-        return application.ManagementApi(self._context)
+        return getattr(importlib.import_module(self._module), self._name)(self._context)

@@ -1,0 +1,60 @@
+"""The one page that shows a secret, and what is shown instead when the page is asked for again."""
+
+import json
+import secrets
+
+from starlette.responses import Response
+
+from hourpass.server.admin.snippets import snippets
+from hourpass.server.admin.visit import Visit
+from hourpass.server.clients.lifecycle import WithSecret
+from hourpass.server.clients.model import Client
+from hourpass.server.clients.once import Once
+
+
+def new_nonce() -> str:
+    """What a form carries so that it is carried out once, however often it is sent."""
+    return secrets.token_urlsafe(18)
+
+
+def once_for(visit: Visit, route: str, request: object) -> Once:
+    """The form's nonce as an Idempotency-Key; without one each sending is another request."""
+    key = visit.value("nonce")
+    if not (key.isascii() and key.isprintable() and 1 <= len(key) <= 255):
+        key = new_nonce()
+    who = visit.current.operator.operator_id
+    return Once.of(who, f"page {route}", key, json.dumps(request))
+
+
+def created(visit: Visit, made: WithSecret) -> Response:
+    """A new client and its secret."""
+    return _shown(visit, made, f"{made.client.name} is ready", is_new=True)
+
+
+def rotated(visit: Visit, made: WithSecret) -> Response:
+    """The new secret of a client."""
+    return _shown(visit, made, f"The new secret of {made.client.name}", is_new=False)
+
+
+def shown_before(visit: Visit, client: Client) -> Response:
+    """The form was sent before: the secret was shown then, and is not known any more."""
+    return visit.page("clients/shown.html", client=client)
+
+
+def _shown(visit: Visit, made: WithSecret, title: str, *, is_new: bool) -> Response:
+    client = made.client
+    of = visit.context.catalogue().audience_of
+    wanted = {of[scope] for scope in client.scopes if scope in of}
+    apis = [api for api in visit.context.catalogue().apis if api.identifier in wanted]
+    token_url = f"{visit.context.settings.issuer}/token"
+    return visit.page(
+        "clients/secret.html",
+        client=client,
+        secret=made.secret.reveal(),
+        title=title,
+        is_new=is_new,
+        apis=apis,
+        token_url=token_url,
+        snippets=snippets(token_url),
+        env=f"HOURPASS_CLIENT_ID={client.client_id}\nHOURPASS_CLIENT_SECRET=",
+    )

@@ -1,0 +1,38 @@
+"""Looking operators up: each caller sees those, and those roles, that it may know of."""
+
+from sqlalchemy import Connection
+
+from hourpass.server.audit.events import Origin
+from hourpass.server.db.engine import Database
+from hourpass.server.operators import model, store
+from hourpass.server.operators.model import NotFound, Operator, Powers
+
+
+def listed(database: Database, by: Origin, place: str | None = None) -> list[Operator]:
+    """The operators that the caller may know of, with the roles that it may know of."""
+    with database.read() as connection:
+        powers = powers_of(connection, by)
+        every = store.every(connection, place)
+    seen = (model.seen_by(powers, operator) for operator in every)
+    return [operator for operator in seen if operator is not None]
+
+
+def read(database: Database, operator_id: str, by: Origin) -> Operator:
+    """The operator with the roles that the caller may know of; raises NotFound."""
+    if not model.is_operator_id(operator_id):
+        raise NotFound
+    with database.read() as connection:
+        powers = powers_of(connection, by)
+        operator = store.get(connection, operator_id)
+    seen = None if operator is None else model.seen_by(powers, operator)
+    if seen is None:
+        raise NotFound
+    return seen
+
+
+def powers_of(connection: Connection, by: Origin) -> Powers:
+    """What the caller holds: an operator, what the row says now, not what a page was made for."""
+    if by.actor.type != "operator":
+        return Powers.of_rights(by.rights)
+    operator = store.get(connection, by.actor.id)
+    return Powers() if operator is None else Powers.of(operator)
