@@ -243,7 +243,7 @@ async def _on_known(request: Request, fault: Exception) -> Response:
 
 
 async def _on_invalid(request: Request, fault: Exception) -> Response:
-    assert isinstance(fault, RequestValidationError)  # noqa: S101
+    assert isinstance(fault, RequestValidationError)  # noqa: S101  (registered for it)
     errors = []
     for error in fault.errors()[:20]:
         where = ".".join(str(part) for part in error["loc"][1:])
@@ -254,7 +254,7 @@ async def _on_invalid(request: Request, fault: Exception) -> Response:
 
 
 async def _on_http(request: Request, fault: Exception) -> Response:
-    assert isinstance(fault, HTTPException)  # noqa: S101
+    assert isinstance(fault, HTTPException)  # noqa: S101  (registered for it)
     if fault.status_code == 405:
         allowed = ", ".join(sorted(_methods(request)))
         detail = f"this address answers to {allowed}"
