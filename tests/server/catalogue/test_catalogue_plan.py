@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hourpass.oauth.grants import Grant
 from hourpass.server.catalogue.apply import Changes, plan
-from hourpass.server.catalogue.model import INTROSPECT_PREFIX, Api, Catalogue, Grant, Scope
+from hourpass.server.catalogue.model import INTROSPECT_PREFIX, Api, Catalogue, Scope
 
 Apis = tuple[Api, ...]
 SCOPE_NAMES = ["a:read", "a:write", "b:read", "c:read"]

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from hourpass.oauth.grants import Grant
 from hourpass.server.audit.events import printable
 from hourpass.server.catalogue.model import (
     MANAGEMENT_KEY,
     RESERVED_PREFIX,
     Api,
-    Grant,
     Scope,
     is_scope_name,
 )

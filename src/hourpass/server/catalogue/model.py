@@ -4,6 +4,7 @@ import re
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from hourpass.oauth.grants import Grant
 from hourpass.server.audit.events import printable
 
 MANAGEMENT_KEY = "hourpass"
@@ -22,28 +23,7 @@ MANAGEMENT_SCOPES: dict[str, str] = {
     "hourpass.organizations:write": "Create, change and suspend organizations",
 }
 
-_SEGMENT = r"(?:\{[A-Za-z][A-Za-z0-9_]*\}|[A-Za-z0-9._~!$&'()*+,;=:@%-]+)"
-_GRANT = re.compile(rf"([A-Z]+) (/|(?:/{_SEGMENT})+/?)")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9][a-z0-9._-]*")
-
-
-@dataclass(frozen=True, slots=True)
-class Grant:
-    """A kind of request that a scope opens: a method and a path template."""
-
-    method: str
-    template: str
-
-    @classmethod
-    def parse(cls, text: str) -> "Grant":
-        """From `GET /customer/{id}/bookings`; ValueError for anything else."""
-        match = _GRANT.fullmatch(text)
-        if match is None or any(part in (".", "..") for part in match[2].split("/")):
-            raise ValueError(f"{text!r} is not of the form 'GET /path/{{name}}'")
-        return cls(match[1], match[2])
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.template}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
+from hourpass.oauth.grants import Grant
 from hourpass.server.audit.events import printable
 from hourpass.server.catalogue.file import CatalogueFault
-from hourpass.server.catalogue.model import RESERVED_PREFIX, Api, Grant, Scope, is_scope_name
+from hourpass.server.catalogue.model import RESERVED_PREFIX, Api, Scope, is_scope_name
 
 _METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _MAX_SCOPES = 1000

@@ -6,7 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from hourpass.server.catalogue.model import Api, Catalogue, Grant, Scope, is_scope_name
+from hourpass.oauth.grants import Grant
+from hourpass.server.catalogue.model import Api, Catalogue, Scope, is_scope_name
 from hourpass.server.db.schema import api as api_table
 from hourpass.server.db.schema import api_scope, client, client_scope, installation
 

@@ -109,6 +109,7 @@ client = Table(
     Column("secret_rotated_at", Moment),
     Column("token_generation", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
+    Column("limit_per_minute", Integer),
     Index(None, "organization", "seq"),
     # Few clients are suspended, fewer expire: each list has an index of its own.
     Index(
@@ -143,6 +144,15 @@ client_scope = Table(
     Column("client_seq", ForeignKey("client.seq", ondelete="CASCADE"), primary_key=True),
     Column("scope", Text, primary_key=True),
     Index(None, "scope", "client_seq"),
+)
+
+# Single tokens that their own client gave up (RFC 7009); kept until they have expired.
+revoked_token = Table(
+    "revoked_token",
+    metadata,
+    Column("jti", String(64), primary_key=True),
+    Column("client_id", String(24), nullable=False),
+    Column("expires_at", Moment, nullable=False, index=True),
 )
 
 # Sums that each process adds every few seconds; no token request ever waits for this table.
@@ -206,6 +216,7 @@ api = Table(
     Column("base_url", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("retired_at", Moment),
+    Column("limit_per_minute", Integer),
 )
 
 api_scope = Table(
@@ -217,6 +228,7 @@ api_scope = Table(
     Column("grants", Text, nullable=False),
     Column("position", Integer, nullable=False),
     Column("retired_at", Moment),
+    Column("limit_per_minute", Integer),
 )
 
 # Peppers, signing keys and the key for cursors, each encrypted under the master key.
