@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
-from hourpass.resource_server.jwks import COOLDOWN_SECONDS
 
+RETRY_AFTER_S = 10
+"""Of a 503: for that long a verifier does not ask again for keys that it could not read."""
 _BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)[ \t]*", re.IGNORECASE)
 _UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
@@ -66,7 +67,7 @@ def answer(refusal: OAuthError, realm: str) -> Answer:
     body = json.dumps({"error": refusal.code, "error_description": refusal.description})
     headers = [("content-type", "application/json"), ("cache-control", "no-store")]
     if refusal.status >= 500:
-        headers.append(("retry-after", f"{COOLDOWN_SECONDS:.0f}"))
+        headers.append(("retry-after", str(RETRY_AFTER_S)))
     else:
         headers.append(("www-authenticate", challenge(refusal, realm)))
     encoded = body.encode("ascii")
