@@ -56,7 +56,7 @@ def challenge(refusal: OAuthError, realm: str) -> str:
     parameters = {"realm": realm}
     if not isinstance(refusal, MissingToken):
         parameters |= {"error": refusal.code, "error_description": refusal.description}
-    if isinstance(refusal, InsufficientScope):
+    if isinstance(refusal, InsufficientScope) and refusal.scopes:
         parameters["scope"] = " ".join(refusal.scopes)
     quoted = (f'{name}="{_UNQUOTABLE.sub("?", text)}"' for name, text in parameters.items())
     return "Bearer " + ", ".join(quoted)

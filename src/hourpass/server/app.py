@@ -13,6 +13,7 @@ from hourpass.oauth.errors import ServerError
 from hourpass.server.clients import once
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import migrate
+from hourpass.server.db import sqlite as embedded
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.migrate import SchemaState
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
@@ -20,13 +21,28 @@ from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
 from hourpass.server.endpoints.home import HomeEndpoint
 from hourpass.server.endpoints.http import Receive, Scope, Send, not_found, refusal, respond
+from hourpass.server.endpoints.inquiry import (
+    InquiryAnswer,
+    InquiryEndpoint,
+    introspection,
+    revocation,
+)
 from hourpass.server.endpoints.token import TokenEndpoint
+from hourpass.server.endpoints.verify import VerifyEndpoint
 from hourpass.server.keys import operations
 from hourpass.server.mount import Mount
+from hourpass.server.tokens import revoke
+from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
 from hourpass.server.tokens.commit_sqlite import SqliteCommit
 from hourpass.server.tokens.issue import TokenWriter
+from hourpass.server.tokens.live import Known, LiveChecks
+from hourpass.server.tokens.standing_store import (
+    PostgresStanding,
+    SqliteStanding,
+    StandingStore,
+)
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
@@ -47,24 +63,33 @@ class App:
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
+        self._live = LiveChecks(_standing(context), self._known)
+        path = urlsplit(settings.issuer).path
+        verify = VerifyEndpoint(self._live, path)
         self._timetable: asyncio.Task[None] | None = None
         self._routes = _routes(
             settings.issuer,
             {
                 "/token": TokenEndpoint(self._commits, settings.trusted_proxies),
+                "/introspect": self._inquiry("introspect", introspection(settings.issuer)),
+                "/revoke": self._inquiry("revoke", revocation(context.database)),
+                "/verify": verify,
                 metadata.WELL_KNOWN: MetadataEndpoint(settings.issuer),
                 "/.well-known/jwks.json": JwksEndpoint(self._jwks),
-                "/": HomeEndpoint(urlsplit(settings.issuer).path),
+                "/": HomeEndpoint(path),
                 "/authorize": AuthorizeEndpoint(settings.issuer),
                 "/healthz": healthz,
                 "/readyz": ReadyEndpoint(self._is_ready),
             },
         )
-        mounts = {path: Mount(context, *where) for path, where in _BELOW.items()}
+        below: dict[str, Endpoint] = {
+            start: Mount(context, *where) for start, where in _BELOW.items()
+        }
+        below["/verify/"] = verify
         self._below = {
-            prefix + path: mount
-            for prefix in dict.fromkeys(("", urlsplit(settings.issuer).path))
-            for path, mount in mounts.items()
+            prefix + start: endpoint
+            for prefix in dict.fromkeys(("", path))
+            for start, endpoint in below.items()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +124,7 @@ class App:
                 if self._timetable is not None:
                     self._timetable.cancel()
                 await self._commits.stop()
+                await self._live.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -110,6 +136,7 @@ class App:
                     operations.keep_timetable, self._context.database, self._context.policy
                 )
                 await asyncio.to_thread(once.purge, self._context.database)
+                await asyncio.to_thread(revoke.purge, self._context.database)
             except DatabaseUnavailable as fault:
                 _log.warning("the key timetable waits for the database: %s", fault)
             except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
@@ -121,6 +148,17 @@ class App:
         with database.read() as connection:
             now = database.now(connection)
         return self._context.keyring().jwks(now)
+
+    def _inquiry(self, name: str, answer: InquiryAnswer) -> InquiryEndpoint:
+        trusted = self._context.settings.trusted_proxies
+        return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
+
+    def _known(self) -> Known:
+        database = self._context.database
+        with database.read() as connection:
+            now = database.now(connection)
+        facts = self._context.facts()
+        return Known(facts, published_keys(facts.keyring.keys, now), self._context.settings.issuer)
 
     def _is_ready(self) -> bool:
         try:
@@ -148,6 +186,14 @@ def _backend(context: Context) -> Backend:
         busy_timeout_s=SERVER_BUSY_TIMEOUT_S,
         turn=context.database.turn,
     )
+
+
+def _standing(context: Context) -> StandingStore:
+    settings = context.settings
+    if settings.is_postgresql:
+        return PostgresStanding(settings.database_url.get_secret_value())
+    connection = embedded.raw_connection(settings.sqlite_path, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
+    return SqliteStanding(connection, waits_for_writers=not embedded.wal_is_safe)
 
 
 def _routes(issuer: str, routes: dict[str, Endpoint]) -> dict[str, Endpoint]:
