@@ -3,13 +3,13 @@
 from typing import Any
 
 import client_states
-import forged_tokens
 import httpx
 import pytest
 from raw_http import Connection
 from token_answers import claims_in, refused, token_in
 
 from hourpass.server.clients import lifecycle
+from support import forged_tokens
 from support.installation import FORM, TESTER, Credentials, Installation, Server
 
 API = "https://api.example.com"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import client_states
-import forged_tokens
 import httpx
 import pytest
 from raw_http import Connection, RawAnswer
@@ -14,6 +13,7 @@ from token_answers import claims_in, token_in
 
 from hourpass.server.clients import lifecycle
 from hourpass.server.keys import operations
+from support import forged_tokens
 from support.installation import CATALOGUE, TESTER, Credentials, Installation, Server
 
 ONE_API = CATALOGUE.partition('[[api]]\nkey = "billing"')[0]

@@ -41,7 +41,6 @@ from hourpass.server.tokens.live import Known, LiveChecks
 from hourpass.server.tokens.standing_store import (
     PostgresStanding,
     SqliteStanding,
-    StandingStore,
 )
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
@@ -63,7 +62,7 @@ class App:
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
-        self._live = LiveChecks(_standing(context), self._known)
+        self._live = online_checks(context)
         path = urlsplit(settings.issuer).path
         verify = VerifyEndpoint(self._live, path)
         self._timetable: asyncio.Task[None] | None = None
@@ -153,13 +152,6 @@ class App:
         trusted = self._context.settings.trusted_proxies
         return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
 
-    def _known(self) -> Known:
-        database = self._context.database
-        with database.read() as connection:
-            now = database.now(connection)
-        facts = self._context.facts()
-        return Known(facts, published_keys(facts.keyring.keys, now), self._context.settings.issuer)
-
     def _is_ready(self) -> bool:
         try:
             return migrate.state(self._context.database) is SchemaState.CURRENT
@@ -188,12 +180,21 @@ def _backend(context: Context) -> Backend:
     )
 
 
-def _standing(context: Context) -> StandingStore:
+def online_checks(context: Context) -> LiveChecks:
+    """The online checks of this process, over a connection of their own."""
     settings = context.settings
+
+    def load() -> Known:
+        with context.database.read() as connection:
+            now = context.database.now(connection)
+        facts = context.facts()
+        return Known(facts, published_keys(facts.keyring.keys, now), settings.issuer)
+
     if settings.is_postgresql:
-        return PostgresStanding(settings.database_url.get_secret_value())
+        return LiveChecks(PostgresStanding(settings.database_url.get_secret_value()), load)
     connection = embedded.raw_connection(settings.sqlite_path, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
-    return SqliteStanding(connection, waits_for_writers=not embedded.wal_is_safe)
+    waits = not embedded.wal_is_safe
+    return LiveChecks(SqliteStanding(connection, waits_for_writers=waits), load)
 
 
 def _routes(issuer: str, routes: dict[str, Endpoint]) -> dict[str, Endpoint]:

@@ -1,6 +1,8 @@
 """Tokens that the installation's own key signed and that it would not have issued."""
 
 import json
+import secrets
+import time
 from typing import Any
 
 from support.installation import Installation
@@ -14,6 +16,24 @@ def signed(installation: Installation, claims: dict[str, Any], **changes: Any) -
     assert signer is not None
     changed = {name: value for name, value in (claims | changes).items() if value is not None}
     return signer.sign(json.dumps(changed).encode())
+
+
+def claims_of(installation: Installation, client_id: str, **changes: Any) -> dict[str, Any]:
+    """The claims of a good token of this client, but for changes."""
+    now = int(time.time())
+    good = {
+        "iss": installation.context.settings.issuer,
+        "sub": client_id,
+        "client_id": client_id,
+        "aud": "https://api.example.com",
+        "scope": "customers:read",
+        "iat": now,
+        "exp": now + 3600,
+        "jti": secrets.token_urlsafe(16),
+        "org_id": "default",
+        "gen": 1,
+    }
+    return good | changes
 
 
 WRONG_CLAIMS: dict[str, dict[str, Any]] = {
