@@ -7,8 +7,7 @@
 caller of the API should get. Every other header, of whatever spelling, is ignored.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from hourpass.oauth import bearer
 from hourpass.oauth import scope as scope_syntax
@@ -20,6 +19,7 @@ from hourpass.oauth.errors import (
 )
 from hourpass.oauth.grants import AmbiguousPath
 from hourpass.server.endpoints.http import Answer, Receive, Scope, Send, refusal, respond
+from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.live import LiveChecks, Opened
 from hourpass.server.tokens.standing import refuse_fallen
 
@@ -32,14 +32,13 @@ class NotJudged(InvalidRequest):
     status = 403
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forwarded:
-    """The request that the proxy holds back."""
+class Forwarded(NamedTuple):
+    """The request that the proxy holds back, as often as each part was sent."""
 
     api: str | None
-    authorization: tuple[bytes, ...]
-    methods: tuple[str, ...]
-    targets: tuple[str, ...]
+    authorization: list[bytes]
+    methods: list[bytes]
+    targets: list[bytes]
 
     def request(self) -> tuple[str, str]:
         """Method and request target; raises NotJudged."""
@@ -47,7 +46,8 @@ class Forwarded:
             raise NotJudged(
                 "the proxy has to send X-Forwarded-Method and X-Forwarded-Uri, once each"
             )
-        return self.methods[0], self.targets[0]
+        method, target = self.methods[0].strip(b" \t"), self.targets[0].strip(b" \t")
+        return method.decode("latin-1"), target.decode("latin-1")
 
 
 class VerifyEndpoint:
@@ -90,48 +90,49 @@ class VerifyEndpoint:
             raise InsufficientScope(description=str(fault)) from fault
         if granting.isdisjoint(claims.scopes):
             raise InsufficientScope(*sorted(granting)[:1])
-        scope = claims.scope
-        if len(claims.audiences) > 1:
-            scope = scope_syntax.join(claims.scopes & opened.names)
-        headers = (
-            _NO_STORE,
-            (b"x-hourpass-client-id", claims.client_id.encode("ascii")),
-            (b"x-hourpass-scopes", scope.encode("ascii")),
-            (b"x-hourpass-organization", claims.organization.encode("ascii")),
-        )
-        return Answer(200, headers)
+        return _passes(claims, opened)
 
     def _forwarded(self, scope: Scope) -> Forwarded:
-        headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         authorization, methods, targets = [], [], []
-        for name, value in headers:
+        for name, value in scope["headers"]:
             if name == b"authorization":
                 authorization.append(value)
             elif name == b"x-forwarded-method":
-                methods.append(value.strip(b" \t").decode("latin-1"))
+                methods.append(value)
             elif name == b"x-forwarded-uri":
-                targets.append(value.strip(b" \t").decode("latin-1"))
-        api = None
+                targets.append(value)
         if scope["path"].endswith("/verify"):
             api = _parameter(scope["query_string"], b"api")
-        else:
-            api, target = self._appended(scope)
-            methods, targets = [scope["method"]], [target]
-        return Forwarded(
-            api=api,
-            authorization=tuple(authorization),
-            methods=tuple(methods),
-            targets=tuple(targets),
-        )
+            return Forwarded(api, authorization, methods, targets)
+        key, target = self._appended(scope)
+        return Forwarded(key, authorization, [scope["method"].encode("latin-1")], [target])
 
-    def _appended(self, scope: Scope) -> tuple[str, str]:
+    def _appended(self, scope: Scope) -> tuple[str, bytes]:
         """Key and target of `/verify/<key>/<path>`, the target as it was received."""
         path: bytes = scope["raw_path"]
         for prefix in self._prefixes:
             if path.startswith(prefix):
                 key, slash, rest = path[len(prefix) :].partition(b"/")
-                return key.decode("latin-1"), (slash + rest).decode("latin-1")
+                return key.decode("latin-1"), slash + rest
         raise NotJudged("the path has to be /verify/<key>/<path>, spelled like that")
+
+
+def _passes(claims: Claims, opened: Opened) -> Answer:
+    """Who it is: of a token for several APIs, the scopes of this one."""
+    scope = claims.scope
+    if len(claims.audiences) > 1:
+        scope = scope_syntax.join(claims.scopes & opened.names)
+    head = (
+        f"cache-control: no-store\r\nx-hourpass-client-id: {claims.client_id}\r\n"
+        f"x-hourpass-scopes: {scope}\r\nx-hourpass-organization: {claims.organization}\r\n"
+    ).encode("ascii")
+    headers = (
+        _NO_STORE,
+        (b"x-hourpass-client-id", claims.client_id.encode("ascii")),
+        (b"x-hourpass-scopes", scope.encode("ascii")),
+        (b"x-hourpass-organization", claims.organization.encode("ascii")),
+    )
+    return Answer(200, headers, head=head)
 
 
 def _parameter(query: bytes, name: bytes) -> str | None:
