@@ -128,7 +128,7 @@ def _jti(claims: dict[str, Any]) -> str:
 
 def _audiences(aud: object) -> tuple[str, ...]:
     """One is a text; a list is of several (as `exchange.grant` writes them)."""
-    names = [aud]
+    names: list[Any] = [aud]
     if isinstance(aud, list):
         names = aud if len(aud) > 1 else []
     if not names or not all(isinstance(name, str) for name in names):
