@@ -26,6 +26,10 @@ class FetchFailed(Exception):
     """There is no answer that can be used; the text says why, for the operator."""
 
 
+class AnswerTooLong(FetchFailed):
+    """More octets came than the caller wanted."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came back, whatever its status; header names are in any case."""
@@ -97,7 +101,7 @@ def _fetch(
             while more := response.read(max_body + 1 - len(received)):
                 received += more
                 if len(received) > max_body:
-                    raise FetchFailed(f"{url} sent more than {max_body} octets")
+                    raise AnswerTooLong(f"{url} sent more than {max_body} octets")
             if time.monotonic() >= deadline:  # the end was our own cut
                 raise FetchFailed(f"{url} cannot be read (out of time): it sent too slowly")
             return Answer(status=response.status, headers=response.headers, body=bytes(received))
