@@ -13,8 +13,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 
+from hourpass.limits.rules import MAX_PER_MINUTE, is_limit
 from hourpass.server.audit.events import Actor, printable
 from hourpass.server.clients.secrets import ClientCredential
 from hourpass.server.refused import BadInput as BadInput
@@ -37,9 +38,22 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
+class Keep(Enum):
+    """Stands for what is not to be changed, where None is a value of its own."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A registered client (RFC 6749 section 2). Times are aware UTC."""
+    """A registered client (RFC 6749 section 2). Times are aware UTC.
+
+    `limit_per_minute` is how many requests it may make at each API, in place of the API's own
+    limit; None: the API's.
+    """
 
     client_id: str
     organization: str
@@ -52,6 +66,7 @@ class Client:
     expires_at: datetime | None = None
     suspended_at: datetime | None = None
     secret_rotated_at: datetime | None = None
+    limit_per_minute: int | None = None
     token_generation: int = 1
     version: int = 1
 
@@ -61,9 +76,20 @@ class Client:
             return Status.EXPIRED
         return Status.ACTIVE if self.suspended_at is None else Status.SUSPENDED
 
-    def updated(self, *, name: str | None, description: str | None) -> "Client":
-        """With another name or description; None keeps what is there."""
+    def updated(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        limit_per_minute: int | Keep | None = KEEP,
+    ) -> "Client":
+        """With another name, description or limit; what is not given stays. Raises BadInput."""
         return self._changed(
+            limit_per_minute=(
+                self.limit_per_minute
+                if isinstance(limit_per_minute, Keep)
+                else checked_limit(limit_per_minute)
+            ),
             name=self.name if name is None else checked_name(name),
             description=(
                 self.description if description is None else checked_description(description)
@@ -149,6 +175,15 @@ def checked_description(text: str) -> str:
     if printable(visible, MAX_DESCRIPTION) != visible:
         raise BadInput("description", "control characters and direction marks are not allowed")
     return description
+
+
+def checked_limit(limit: int | None) -> int | None:
+    """Requests a minute, or None for the API's own limit; raises BadInput."""
+    if limit is not None and not is_limit(limit):
+        raise BadInput(
+            "limit_per_minute", f"give 1 to {MAX_PER_MINUTE:,} requests a minute, or none"
+        )
+    return limit
 
 
 def expiry(days: int | None, now: datetime) -> datetime | None:

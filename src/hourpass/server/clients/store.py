@@ -256,6 +256,7 @@ def _with_parts(connection: Connection, rows: Sequence[Row[tuple[object, ...]]])
             expires_at=row.expires_at,
             suspended_at=row.suspended_at,
             secret_rotated_at=row.secret_rotated_at,
+            limit_per_minute=row.limit_per_minute,
             token_generation=row.token_generation,
             version=row.version,
         )
@@ -270,6 +271,7 @@ def _changing(client: Client) -> dict[str, object]:
         "description": client.description,
         "suspended_at": client.suspended_at,
         "secret_rotated_at": client.secret_rotated_at,
+        "limit_per_minute": client.limit_per_minute,
         "token_generation": client.token_generation,
         "version": client.version,
     }
