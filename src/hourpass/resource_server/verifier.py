@@ -7,8 +7,8 @@ check (introspection, forward-auth).
 import asyncio
 import concurrent.futures
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from threading import Lock
 from typing import cast
@@ -71,11 +71,11 @@ class Verifier:
         issuer's keys are needed and cannot be read. Waits, 6 s at most, only for keys that it
         does not hold: in a coroutine use `verify_async`.
         """
-        now = self._clock()
-        known = self._recall(token, now)
+        now, digest = self._clock(), _digest(token)
+        known = self._recall(digest, now)
         if known is not None:
             return known
-        steps = self._steps(token, now)
+        steps = self._steps(token, digest, now)
         while True:
             try:
                 fetch = next(steps)
@@ -85,11 +85,11 @@ class Verifier:
 
     async def verify_async(self, token: str) -> AccessToken:
         """`verify`, without blocking the event loop while keys are fetched."""
-        now = self._clock()
-        known = self._recall(token, now)
+        now, digest = self._clock(), _digest(token)
+        known = self._recall(digest, now)
         if known is not None:
             return known
-        steps = self._steps(token, now)
+        steps = self._steps(token, digest, now)
         while True:
             try:
                 fetch = next(steps)
@@ -101,18 +101,19 @@ class Verifier:
             finally:
                 waiting.cancel()  # ends the wait, not the fetch, which others may wait for
 
-    def _recall(self, token: str, now: float) -> AccessToken | None:
+    def _recall(self, digest: bytes, now: float) -> AccessToken | None:
         """The verdict made before with the same keys; raises InvalidToken when it expired."""
-        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
-            raise InvalidToken(_MALFORMED, detail="too long, or not ASCII")
         keys = self._keys.current(now)
-        known = None if keys is None else self._verified.get(_digest(token), keys)
-        if known is not None and now >= known.claims["exp"]:
+        known = None if keys is None else self._verified.get(digest, keys)
+        if known is None:
+            return None
+        expires, token = known
+        if now >= expires:
             raise InvalidToken("the access token has expired; request a new one", detail="exp")
-        return known
+        return token
 
     def _steps(
-        self, token: str, now: float
+        self, token: str, digest: bytes, now: float
     ) -> Generator[concurrent.futures.Future[None], None, AccessToken]:
         """The check, once for threads and coroutines: it yields what has to be waited for."""
         try:
@@ -141,40 +142,52 @@ class Verifier:
         verified = judge(
             signed.payload, issuer=self.issuer, audience=self.audience, key_id=kid, now=now
         )
-        self._verified.put(_digest(token), keys, verified)
+        self._verified.put(digest, keys, (verified.claims["exp"], verified))
         return verified
+
+
+_Verdict = tuple[float, AccessToken]  # when it expires, in epoch seconds
+
+
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    """Verdicts made with `keys`: those used lately, and those used before them."""
+
+    keys: PublicKeys | None
+    young: dict[bytes, _Verdict]
+    old: dict[bytes, _Verdict]
 
 
 class _Verified:
     """Tokens already verified, by SHA-256, so that a dump of memory shows no usable token.
 
-    Holds verdicts of one key set only: with other keys each token is verified anew. Bounded;
-    the least recently used goes first.
+    Holds verdicts of one key set only: with other keys each token is verified anew. Bounded:
+    when the young half is full it becomes the old one, and what was in that is forgotten. So a
+    look needs no lock; keys and verdicts are read together, or a verdict could outlive its key.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._keys: PublicKeys | None = None
-        self._tokens: OrderedDict[bytes, AccessToken] = OrderedDict()
+        self._now = _Generation(None, {}, {})
 
-    def get(self, digest: bytes, keys: PublicKeys) -> AccessToken | None:
-        with self._lock:
-            if keys is not self._keys:
-                self._tokens.clear()
-                self._keys = keys
-            token = self._tokens.get(digest)
-            if token is not None:
-                self._tokens.move_to_end(digest)
-            return token
+    def get(self, digest: bytes, keys: PublicKeys) -> _Verdict | None:
+        now = self._now
+        if now.keys is not keys:
+            return None
+        known = now.young.get(digest)
+        if known is None:
+            known = now.old.get(digest)
+            if known is not None:
+                self.put(digest, keys, known)
+        return known
 
-    def put(self, digest: bytes, keys: PublicKeys, token: AccessToken) -> None:
+    def put(self, digest: bytes, keys: PublicKeys, verdict: _Verdict) -> None:
         with self._lock:
-            if keys is not self._keys:
-                self._tokens.clear()
-                self._keys = keys
-            self._tokens[digest] = token
-            if len(self._tokens) > MAX_REMEMBERED:
-                self._tokens.popitem(last=False)
+            if self._now.keys is not keys:
+                self._now = _Generation(keys, {}, {})
+            elif len(self._now.young) >= MAX_REMEMBERED // 2:
+                self._now = _Generation(keys, {}, self._now.young)
+            self._now.young[digest] = verdict
 
 
 _MALFORMED = "the access token is malformed"
@@ -190,7 +203,14 @@ def _check_header(header: Mapping[str, object]) -> None:
 
 
 def _digest(token: str) -> bytes:
-    return sha256(token.encode("ascii")).digest()
+    """Raises InvalidToken for what is too long or not ASCII, and so no token."""
+    try:
+        octets = token.encode("ascii")
+    except UnicodeEncodeError as fault:
+        raise InvalidToken(_MALFORMED, detail="not ASCII") from fault
+    if len(octets) > MAX_TOKEN_LENGTH:
+        raise InvalidToken(_MALFORMED, detail="too long")
+    return sha256(octets).digest()
 
 
 def _is_web_address(url: str) -> bool:
