@@ -9,7 +9,6 @@ import concurrent.futures
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass
-from hashlib import sha256
 from threading import Lock
 from typing import cast
 from urllib.parse import urlsplit
@@ -71,11 +70,10 @@ class Verifier:
         issuer's keys are needed and cannot be read. Waits, 6 s at most, only for keys that it
         does not hold: in a coroutine use `verify_async`.
         """
-        now, digest = self._clock(), _digest(token)
-        known = self._recall(digest, now)
+        known = self.recall(token)
         if known is not None:
             return known
-        steps = self._steps(token, digest, now)
+        steps = self._steps(token, self._clock())
         while True:
             try:
                 fetch = next(steps)
@@ -85,11 +83,10 @@ class Verifier:
 
     async def verify_async(self, token: str) -> AccessToken:
         """`verify`, without blocking the event loop while keys are fetched."""
-        now, digest = self._clock(), _digest(token)
-        known = self._recall(digest, now)
+        known = self.recall(token)
         if known is not None:
             return known
-        steps = self._steps(token, digest, now)
+        steps = self._steps(token, self._clock())
         while True:
             try:
                 fetch = next(steps)
@@ -101,21 +98,27 @@ class Verifier:
             finally:
                 waiting.cancel()  # ends the wait, not the fetch, which others may wait for
 
-    def _recall(self, digest: bytes, now: float) -> AccessToken | None:
-        """The verdict made before with the same keys; raises InvalidToken when it expired."""
+    def recall(self, token: str) -> AccessToken | None:
+        """The verdict that `verify` made before, with the same keys; None: it has to be made.
+
+        Raises InvalidToken for a token that has expired since.
+        """
+        now = self._clock()
         keys = self._keys.current(now)
-        known = None if keys is None else self._verified.get(digest, keys)
+        known = None if keys is None else self._verified.get(token, keys)
         if known is None:
             return None
-        expires, token = known
+        expires, verified = known
         if now >= expires:
             raise InvalidToken("the access token has expired; request a new one", detail="exp")
-        return token
+        return verified
 
     def _steps(
-        self, token: str, digest: bytes, now: float
+        self, token: str, now: float
     ) -> Generator[concurrent.futures.Future[None], None, AccessToken]:
         """The check, once for threads and coroutines: it yields what has to be waited for."""
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            raise InvalidToken(_MALFORMED, detail="too long, or not ASCII")
         try:
             header, kid = read_header(token)
         except BadSignature as fault:
@@ -142,7 +145,7 @@ class Verifier:
         verified = judge(
             signed.payload, issuer=self.issuer, audience=self.audience, key_id=kid, now=now
         )
-        self._verified.put(digest, keys, (verified.claims["exp"], verified))
+        self._verified.put(token, keys, (verified.claims["exp"], verified))
         return verified
 
 
@@ -154,12 +157,12 @@ class _Generation:
     """Verdicts made with `keys`: those used lately, and those used before them."""
 
     keys: PublicKeys | None
-    young: dict[bytes, _Verdict]
-    old: dict[bytes, _Verdict]
+    young: dict[str, _Verdict]
+    old: dict[str, _Verdict]
 
 
 class _Verified:
-    """Tokens already verified, by SHA-256, so that a dump of memory shows no usable token.
+    """Tokens already verified, by their own text: a digest of it would cost more than the rest.
 
     Holds verdicts of one key set only: with other keys each token is verified anew. Bounded:
     when the young half is full it becomes the old one, and what was in that is forgotten. So a
@@ -170,24 +173,24 @@ class _Verified:
         self._lock = Lock()
         self._now = _Generation(None, {}, {})
 
-    def get(self, digest: bytes, keys: PublicKeys) -> _Verdict | None:
+    def get(self, token: str, keys: PublicKeys) -> _Verdict | None:
         now = self._now
         if now.keys is not keys:
             return None
-        known = now.young.get(digest)
+        known = now.young.get(token)
         if known is None:
-            known = now.old.get(digest)
+            known = now.old.get(token)
             if known is not None:
-                self.put(digest, keys, known)
+                self.put(token, keys, known)
         return known
 
-    def put(self, digest: bytes, keys: PublicKeys, verdict: _Verdict) -> None:
+    def put(self, token: str, keys: PublicKeys, verdict: _Verdict) -> None:
         with self._lock:
             if self._now.keys is not keys:
                 self._now = _Generation(keys, {}, {})
             elif len(self._now.young) >= MAX_REMEMBERED // 2:
                 self._now = _Generation(keys, {}, self._now.young)
-            self._now.young[digest] = verdict
+            self._now.young[token] = verdict
 
 
 _MALFORMED = "the access token is malformed"
@@ -200,17 +203,6 @@ def _check_header(header: Mapping[str, object]) -> None:
         raise InvalidToken("the token is no access token", detail=f"typ is {ascii(typ)[:200]}")
     if not _KEY_MATERIAL.isdisjoint(header):
         raise InvalidToken(_MALFORMED, detail="the token brings or names a key of its own")
-
-
-def _digest(token: str) -> bytes:
-    """Raises InvalidToken for what is too long or not ASCII, and so no token."""
-    try:
-        octets = token.encode("ascii")
-    except UnicodeEncodeError as fault:
-        raise InvalidToken(_MALFORMED, detail="not ASCII") from fault
-    if len(octets) > MAX_TOKEN_LENGTH:
-        raise InvalidToken(_MALFORMED, detail="too long")
-    return sha256(octets).digest()
 
 
 def _is_web_address(url: str) -> bool:
