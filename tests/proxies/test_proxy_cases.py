@@ -14,6 +14,11 @@ _OWN_WAY = {
     ("envoy", "two headers, the first empty"): 200,
     # Nothing is served under that name; the answer is empty.
     ("caddy", "ambiguous: absolute form"): 200,
+    ("apache", "ambiguous: encoded NUL"): 404,
+    # mod_oauth2 hands on claims as text, and takes the last of two.
+    ("apache", "exp twice"): 200,
+    ("apache", "jti number"): 200,
+    ("apache", "org_id number"): 200,
 }
 
 
@@ -45,3 +50,11 @@ def test_a_proxy_that_asks_answers_as_every_door(
 ) -> None:
     """The same status, challenge and body; nothing that is refused reaches the API."""
     _answered_alike(asking_door, issuer, case)
+
+
+@pytest.mark.parametrize("case", _params(GRANTS))
+def test_a_proxy_that_checks_offline_answers_as_every_door(
+    offline_door: Door, issuer: Issuer, case: Case
+) -> None:
+    """The same, but for what only the server can know."""
+    _answered_alike(offline_door, issuer, case)
