@@ -135,6 +135,11 @@ def _good_headers() -> Iterable[Case]:
     }
     for name, value in spelled.items():
         yield Case(name=name, authorization=_values(value), status=200)
+    yield Case(
+        name="audience list with it",
+        authorization=_claims({"aud": [OTHER_AUDIENCE, AUDIENCE]}),
+        status=200,
+    )
 
 
 def _missing_tokens() -> Iterable[Case]:
