@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,25 +22,52 @@ class Measured:
     p99_ms: float
 
 
+def request(method: str, path: str, headers: Mapping[str, str], body: str = "") -> str:
+    """A request as it is sent."""
+    lines = [f"{method} {path} HTTP/1.1", "Host: localhost"]
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    if body:
+        lines.append(f"Content-Length: {len(body)}")
+    return "\r\n".join([*lines, "", body])
+
+
+def write(file: Path, requests: Iterable[str]) -> Path:
+    """A file that requests.lua reads; it may hold credentials."""
+    file.touch(mode=0o600)
+    file.write_text("\0".join(requests), "ascii")
+    return file
+
+
+def token_requests(credentials: Path) -> Path:
+    """A token request for each pair (`base64`, a line each) in a file of credentials."""
+    file = credentials.with_name(f"{credentials.name}.requests")
+    if not file.exists() or file.stat().st_mtime_ns < credentials.stat().st_mtime_ns:
+        form = {"Content-Type": "application/x-www-form-urlencoded"}
+        body = "grant_type=client_credentials"
+        each = (
+            request("POST", "/token", {**form, "Authorization": f"Basic {pair}"}, body)
+            for pair in credentials.read_text("ascii").split()
+        )
+        write(file, each)
+    return file
+
+
 def tokens(
     url: str, credentials: Path, *, connections: int, seconds: int, pinned: bool
 ) -> Measured:
     """POST to the token endpoint for `seconds`; the load is on the second core when `pinned`."""
-    return _wrk(url, "post.lua", credentials, connections, seconds, pinned)
+    requests = token_requests(credentials)
+    return send(url, requests, connections=connections, seconds=seconds, pinned=pinned)
 
 
-def calls(url: str, call: Path, *, connections: int, seconds: int) -> Measured:
-    """The same call of the management API (see call.lua) for `seconds`, from the second core."""
-    return _wrk(url, "call.lua", call, connections, seconds, pinned=True)
-
-
-def _wrk(
-    url: str, script: str, file: Path, connections: int, seconds: int, pinned: bool
+def send(
+    url: str, requests: Path, *, connections: int, seconds: int, pinned: bool = True
 ) -> Measured:
+    """The requests of a file in turn for `seconds`; anything but a 2xx counts as failed."""
     command = [
         *(["taskset", "-c", "1"] if pinned else []),
         *("wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "5s"),
-        *("-s", str(HERE / script), url, "--", str(file)),
+        *("-s", str(HERE / "requests.lua"), url, "--", str(requests)),
     ]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     line = next(line for line in done.stdout.splitlines() if line.startswith("JSON "))

@@ -69,12 +69,12 @@ class Side:
         return cls(installation, running, answer.json()["access_token"], manager.client_id, count)
 
     def call(self, method: str, path: str, body: str = "") -> Path:
-        """The file that call.lua reads."""
-        file = self.installation.folder / "call"
-        file.touch(mode=0o600)
-        lines = [method, f"/api/v1{path}", self.token, *([body] if body else [])]
-        file.write_text("\n".join(lines) + "\n")
-        return file
+        """The file of one call."""
+        headers = {"Authorization": f"Bearer {self.token}"}
+        if body:
+            headers["Content-Type"] = "application/json"
+        call = load.request(method, f"/api/v1{path}", headers, body)
+        return load.write(self.installation.folder / "call", [call])
 
 
 def lists(few: Side, many: Side, *, rounds: int, seconds: int) -> list[Row]:
@@ -85,7 +85,7 @@ def lists(few: Side, many: Side, *, rounds: int, seconds: int) -> list[Row]:
         for number in range(rounds + 1):
             for turn, side in enumerate((few, many)):
                 call = side.call("GET", path or f"/clients/{side.client_id}")
-                measured = load.calls(side.running.url, call, connections=1, seconds=seconds)
+                measured = load.send(side.running.url, call, connections=1, seconds=seconds)
                 if number:  # the first round only warms up
                     taken[turn].append(measured)
         times = [median(each.p50_ms for each in taken[turn]) for turn in (0, 1)]
@@ -100,7 +100,7 @@ def creating(side: Side, *, rounds: int, seconds: int) -> tuple[Measured, float]
     taken: list[tuple[Measured, float]] = []
     for number in range(rounds + 1):
         before = side.running.cpu_s()
-        measured = load.calls(side.running.url, call, connections=_CREATING, seconds=seconds)
+        measured = load.send(side.running.url, call, connections=_CREATING, seconds=seconds)
         cpu_ms = (side.running.cpu_s() - before) / max(measured.requests, 1) * 1e3
         if number:
             taken.append((measured, cpu_ms))

@@ -15,6 +15,7 @@ _PAGES = [
             "getting-started",
             "keys",
             "management-api",
+            "online-checks",
             "operate",
             "scopes",
         )

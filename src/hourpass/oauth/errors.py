@@ -153,10 +153,16 @@ class InsufficientScope(OAuthError):
 
     code, status = "insufficient_scope", 403
 
-    def __init__(self, *scopes: str) -> None:
-        """`scopes` are the names that would have granted the request."""
+    def __init__(self, *scopes: str, description: str | None = None) -> None:
+        """`scopes` are the names that would have granted the request; none: no scope would."""
         self.scopes = scopes
-        super().__init__(f"this request needs the scope {' '.join(scopes)}")
+        if description is None:
+            description = (
+                f"this request needs the scope {' '.join(scopes)}"
+                if scopes
+                else "no scope grants this request"
+            )
+        super().__init__(description)
 
 
 class RateLimited(OAuthError):

@@ -3,6 +3,7 @@
 from urllib.parse import urlsplit
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
+_METHODS = ["client_secret_basic", "client_secret_post"]
 
 
 def document(issuer: str) -> dict[str, object]:
@@ -18,7 +19,11 @@ def document(issuer: str) -> dict[str, object]:
         "jwks_uri": f"{issuer}/.well-known/jwks.json",
         "response_types_supported": [],
         "grant_types_supported": ["client_credentials"],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": _METHODS,
+        "introspection_endpoint": f"{issuer}/introspect",
+        "introspection_endpoint_auth_methods_supported": _METHODS,
+        "revocation_endpoint": f"{issuer}/revoke",
+        "revocation_endpoint_auth_methods_supported": _METHODS,
     }
 
 

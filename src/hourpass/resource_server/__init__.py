@@ -2,7 +2,7 @@
 
 verifier.py     one call: is this token good here?     claims.py   what it must say
 jwks.py         the issuer's keys, kept fresh          fetch.py    one bounded GET
-challenges.py   RFC 6750 in bytes                      asgi.py, fastapi.py   front doors
+asgi.py, fastapi.py   front doors; refusals in bytes are in oauth/bearer.py
 """
 
 from hourpass.resource_server.claims import AccessToken

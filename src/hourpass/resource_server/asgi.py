@@ -9,8 +9,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from hourpass.oauth.bearer import answer, bearer_token
 from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
-from hourpass.resource_server.challenges import answer, bearer_token
 from hourpass.resource_server.claims import AccessToken
 from hourpass.resource_server.jwks import KeysUnavailable
 from hourpass.resource_server.verifier import Verifier

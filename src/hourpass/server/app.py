@@ -8,11 +8,13 @@ import signal
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+from hourpass.limits import Limiter
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
 from hourpass.server.clients import once
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import migrate
+from hourpass.server.db import sqlite as embedded
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.migrate import SchemaState
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
@@ -20,13 +22,27 @@ from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
 from hourpass.server.endpoints.home import HomeEndpoint
 from hourpass.server.endpoints.http import Receive, Scope, Send, not_found, refusal, respond
+from hourpass.server.endpoints.inquiry import (
+    InquiryAnswer,
+    InquiryEndpoint,
+    introspection,
+    revocation,
+)
 from hourpass.server.endpoints.token import TokenEndpoint
+from hourpass.server.endpoints.verify import VerifyEndpoint
 from hourpass.server.keys import operations
 from hourpass.server.mount import Mount
+from hourpass.server.tokens import revoke
+from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
 from hourpass.server.tokens.commit_sqlite import SqliteCommit
 from hourpass.server.tokens.issue import TokenWriter
+from hourpass.server.tokens.live import Known, LiveChecks
+from hourpass.server.tokens.standing_store import (
+    PostgresStanding,
+    SqliteStanding,
+)
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
@@ -47,24 +63,35 @@ class App:
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
+        self._live = online_checks(context)
+        path = urlsplit(settings.issuer).path
+        url = settings.limits_url
+        self._limiter = Limiter(None if url is None else url.get_secret_value())
+        verify = VerifyEndpoint(self._live, self._limiter, path)
         self._timetable: asyncio.Task[None] | None = None
         self._routes = _routes(
             settings.issuer,
             {
                 "/token": TokenEndpoint(self._commits, settings.trusted_proxies),
+                "/introspect": self._inquiry("introspect", introspection(settings.issuer)),
+                "/revoke": self._inquiry("revoke", revocation(context.database)),
+                "/verify": verify,
                 metadata.WELL_KNOWN: MetadataEndpoint(settings.issuer),
                 "/.well-known/jwks.json": JwksEndpoint(self._jwks),
-                "/": HomeEndpoint(urlsplit(settings.issuer).path),
+                "/": HomeEndpoint(path),
                 "/authorize": AuthorizeEndpoint(settings.issuer),
                 "/healthz": healthz,
                 "/readyz": ReadyEndpoint(self._is_ready),
             },
         )
-        mounts = {path: Mount(context, *where) for path, where in _BELOW.items()}
+        below: dict[str, Endpoint] = {
+            start: Mount(context, *where) for start, where in _BELOW.items()
+        }
+        below["/verify/"] = verify
         self._below = {
-            prefix + path: mount
-            for prefix in dict.fromkeys(("", urlsplit(settings.issuer).path))
-            for path, mount in mounts.items()
+            prefix + start: endpoint
+            for prefix in dict.fromkeys(("", path))
+            for start, endpoint in below.items()
         }
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,6 +126,8 @@ class App:
                 if self._timetable is not None:
                     self._timetable.cancel()
                 await self._commits.stop()
+                await self._live.close()
+                self._limiter.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
@@ -110,6 +139,7 @@ class App:
                     operations.keep_timetable, self._context.database, self._context.policy
                 )
                 await asyncio.to_thread(once.purge, self._context.database)
+                await asyncio.to_thread(revoke.purge, self._context.database)
             except DatabaseUnavailable as fault:
                 _log.warning("the key timetable waits for the database: %s", fault)
             except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
@@ -121,6 +151,10 @@ class App:
         with database.read() as connection:
             now = database.now(connection)
         return self._context.keyring().jwks(now)
+
+    def _inquiry(self, name: str, answer: InquiryAnswer) -> InquiryEndpoint:
+        trusted = self._context.settings.trusted_proxies
+        return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
 
     def _is_ready(self) -> bool:
         try:
@@ -148,6 +182,23 @@ def _backend(context: Context) -> Backend:
         busy_timeout_s=SERVER_BUSY_TIMEOUT_S,
         turn=context.database.turn,
     )
+
+
+def online_checks(context: Context) -> LiveChecks:
+    """The online checks of this process, over a connection of their own."""
+    settings = context.settings
+
+    def load() -> Known:
+        with context.database.read() as connection:
+            now = context.database.now(connection)
+        facts = context.facts()
+        return Known(facts, published_keys(facts.keyring.keys, now), settings.issuer)
+
+    if settings.is_postgresql:
+        return LiveChecks(PostgresStanding(settings.database_url.get_secret_value()), load)
+    connection = embedded.raw_connection(settings.sqlite_path, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
+    waits = not embedded.wal_is_safe
+    return LiveChecks(SqliteStanding(connection, waits_for_writers=waits), load)
 
 
 def _routes(issuer: str, routes: dict[str, Endpoint]) -> dict[str, Endpoint]:

@@ -27,6 +27,7 @@ class Event(StrEnum):
     CLIENT_TOKENS_REVOKED = "client.tokens_revoked"
     TOKEN_ISSUED = "token.issued"  # noqa: S105  (an event's name)
     TOKEN_REFUSED = "token.refused"  # noqa: S105  (an event's name)
+    TOKEN_REVOKED = "token.revoked"  # noqa: S105  (an event's name)
     KEY_CREATED = "key.created"
     KEY_ACTIVATED = "key.activated"
     KEY_RETIRED = "key.retired"

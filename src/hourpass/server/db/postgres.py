@@ -62,6 +62,16 @@ def raw_connection(url: str, *, statement_timeout_s: float) -> psycopg.Connectio
     )
 
 
+async def raw_async_connection(url: str, *, statement_timeout_s: float) -> psycopg.AsyncConnection:
+    """The same for a coroutine."""
+    return await psycopg.AsyncConnection.connect(
+        url,
+        autocommit=True,
+        options=f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC",
+        **_CONNECT,  # type: ignore[arg-type]  # libpq's own settings
+    )
+
+
 def weak_settings(connection: psycopg.Connection) -> list[str]:
     """What keeps an acknowledged commit from being durable; empty when all is well."""
     faults = []

@@ -1,6 +1,6 @@
-"""A token request on the wire becomes a value: form or JSON, Basic or in the body. Pure.
+"""A request with client credentials becomes a value: form or JSON, Basic or in the body. Pure.
 
-Strict and total: whatever the octets, the outcome is a TokenRequest or an OAuthError. What
+Strict and total: whatever the octets, the outcome is a value or an OAuthError. What
 needs no secret to be refused (syntax) is refused here; what a right secret must come before
 (scope, resource) is kept as text for `exchange`.
 """
@@ -23,7 +23,8 @@ from hourpass.server.clients.secrets import Secret, is_well_formed
 
 MAX_BODY = 16 * 1024
 _MAX_PARAMETERS = 100
-_KNOWN = frozenset({"grant_type", "client_id", "client_secret", "scope", "resource"})
+_OF_TOKEN = frozenset({"grant_type", "client_id", "client_secret", "scope", "resource"})
+_OF_INQUIRY = frozenset({"client_id", "client_secret", "token", "token_type_hint"})
 
 Method = Literal["client_secret_basic", "client_secret_post", "json"]
 Parameters = dict[str, str]
@@ -43,8 +44,17 @@ class TokenRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Inquiry:
+    """A well-formed request about a token (RFC 7662 section 2.1, RFC 7009 section 2.1)."""
+
+    client_id: str
+    secret: Secret = field(repr=False)
+    token: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RawRequest:
-    """A token request as it arrived; `authorization` has every such header there was."""
+    """A request as it arrived; `authorization` has every such header there was."""
 
     content_type: bytes
     authorization: Sequence[bytes] = field(repr=False)
@@ -55,28 +65,16 @@ class RawRequest:
 
 
 def parse(raw: RawRequest) -> TokenRequest:
-    """The request in these octets; raises OAuthError (RFC 6749 5.2, RFC 8707 2)."""
-    _refuse_query(raw.query)
-    headers = raw.authorization
-    media_type = raw.content_type.partition(b";")[0].strip().lower()
-    method: Method
-    if media_type == b"application/x-www-form-urlencoded":
-        parameters = _form(raw.body)
-        if "grant_type" not in parameters:
-            raise InvalidRequest("grant_type is missing; it is client_credentials")
-        method = "client_secret_basic" if headers else "client_secret_post"
-    elif media_type == b"application/json":
-        parameters = _json(raw.body)
-        if headers:
-            raise InvalidRequest("credentials are in the body or in the header, not in both")
-        method = "json"
-    else:
-        raise UnsupportedMediaType
+    """The token request in these octets; raises OAuthError (RFC 6749 5.2, RFC 8707 2)."""
+    parameters, is_form = _parameters(raw, _OF_TOKEN)
+    if is_form and "grant_type" not in parameters:
+        raise InvalidRequest("grant_type is missing; it is client_credentials")
     if parameters.get("grant_type", "client_credentials") != "client_credentials":
         raise UnsupportedGrantType
-    client_id, secret = _credentials(parameters, headers)
-    if not is_client_id(client_id) or not is_well_formed(secret):
-        raise InvalidClient(detail="malformed")
+    client_id, secret = _proof(parameters, raw.authorization)
+    method: Method = "json"
+    if is_form:
+        method = "client_secret_basic" if raw.authorization else "client_secret_post"
     return TokenRequest(
         client_id=client_id,
         secret=secret,
@@ -86,6 +84,41 @@ def parse(raw: RawRequest) -> TokenRequest:
         request_id=raw.request_id,
         ip=raw.ip,
     )
+
+
+def parse_inquiry(raw: RawRequest) -> Inquiry:
+    """The request about a token in these octets; raises OAuthError (RFC 7662 2.1, RFC 7009 2.1).
+
+    `token_type_hint` is taken and not needed: there is one kind of token.
+    """
+    parameters, _ = _parameters(raw, _OF_INQUIRY)
+    client_id, secret = _proof(parameters, raw.authorization)
+    token = parameters.get("token")
+    if token is None:
+        raise InvalidRequest("token is missing; it is the access token that is asked about")
+    return Inquiry(client_id=client_id, secret=secret, token=token)
+
+
+def _parameters(raw: RawRequest, known: frozenset[str]) -> tuple[Parameters, bool]:
+    """The known parameters, and whether they came as a form."""
+    _refuse_query(raw.query, known)
+    media_type = raw.content_type.partition(b";")[0].strip().lower()
+    if media_type == b"application/x-www-form-urlencoded":
+        return _form(raw.body, known), True
+    if media_type == b"application/json":
+        parameters = _json(raw.body, known)
+        if raw.authorization:
+            raise InvalidRequest("credentials are in the body or in the header, not in both")
+        return parameters, False
+    raise UnsupportedMediaType
+
+
+def _proof(parameters: Parameters, authorization: Sequence[bytes]) -> tuple[str, Secret]:
+    """ID and secret, each of the right form."""
+    client_id, secret = _credentials(parameters, authorization)
+    if not is_client_id(client_id) or not is_well_formed(secret):
+        raise InvalidClient(detail="malformed")
+    return client_id, secret
 
 
 def _credentials(parameters: Parameters, headers: Sequence[bytes]) -> tuple[str, Secret]:
@@ -108,7 +141,7 @@ def _credentials(parameters: Parameters, headers: Sequence[bytes]) -> tuple[str,
     return client_id, Secret(secret)
 
 
-def _form(body: bytes) -> Parameters:
+def _form(body: bytes, known: frozenset[str]) -> Parameters:
     """The known parameters of a form body; an empty one is an absent one (RFC 6749 3.2)."""
     if body == b"grant_type=client_credentials":
         return {"grant_type": "client_credentials"}
@@ -123,10 +156,10 @@ def _form(body: bytes) -> Parameters:
             decoded.append((basic.form_decode(name), basic.form_decode(value)))
     except ValueError:
         raise InvalidRequest("the body is not a well-formed form") from None
-    return _once_each(decoded)
+    return _once_each(decoded, known)
 
 
-def _json(body: bytes) -> Parameters:
+def _json(body: bytes, known: frozenset[str]) -> Parameters:
     """The known members of a JSON body; null and empty are absent."""
     try:
         text = body.decode("utf-8")
@@ -137,19 +170,19 @@ def _json(body: bytes) -> Parameters:
         raise InvalidRequest("the body is not well-formed JSON") from None
     if not isinstance(members, dict):
         raise InvalidRequest("the body has to be a JSON object")
-    known = []
+    pairs = []
     for name, value in members.items():
-        if name in _KNOWN and value is not None:
+        if name in known and value is not None:
             if not isinstance(value, str):
                 raise InvalidRequest(f"{name} has to be a string")
-            known.append((name, value))
-    return _once_each(known)
+            pairs.append((name, value))
+    return _once_each(pairs, known)
 
 
-def _once_each(pairs: Iterable[tuple[str, str]]) -> Parameters:
+def _once_each(pairs: Iterable[tuple[str, str]], known: frozenset[str]) -> Parameters:
     parameters: Parameters = {}
     for name, value in pairs:
-        if name not in _KNOWN or not value:
+        if name not in known or not value:
             continue
         if name not in parameters:
             parameters[name] = value
@@ -161,7 +194,7 @@ def _once_each(pairs: Iterable[tuple[str, str]]) -> Parameters:
     return parameters
 
 
-def _refuse_query(query: bytes) -> None:
+def _refuse_query(query: bytes, known: frozenset[str]) -> None:
     """Parameters go in the body: a query string ends up in logs (RFC 6749 2.3.1)."""
     if not query:
         return
@@ -170,7 +203,7 @@ def _refuse_query(query: bytes) -> None:
             name = basic.form_decode(pair.partition(b"=")[0].decode("latin-1"))
         except ValueError:
             continue
-        if name in _KNOWN:
+        if name in known:
             raise InvalidRequest("send the parameters in the body, never in the URL")
 
 

@@ -25,7 +25,7 @@ from hourpass.oauth.errors import (
 from hourpass.oauth.jose import PrivateKey
 from hourpass.server.catalogue.model import INTROSPECT_PREFIX, Catalogue
 from hourpass.server.clients.model import Client, Status
-from hourpass.server.clients.secrets import proves
+from hourpass.server.clients.secrets import Secret, proves
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.tokens import authenticate
 from hourpass.server.tokens.authenticate import RawRequest, TokenRequest
@@ -92,11 +92,14 @@ class Refused:
     client: Client | None
     ip: str
     request_id: str
+    at: str = ""
+    """Where it was, when it was not a token that was asked for: `introspect`, `revoke`."""
 
     @property
     def reason(self) -> str:
         """One word for the audit trail; the caller may be told less."""
-        return self.error.detail or self.error.reason or self.error.code
+        word = self.error.detail or self.error.reason or self.error.code
+        return f"{self.at}.{word}" if self.at else word
 
 
 def read(raw: RawRequest) -> TokenRequest | Refused:
@@ -119,9 +122,7 @@ def exchange(
     """
     client = registered.client if registered is not None else None
     try:
-        registered = _authenticate(request, registered, facts.keyring)
-        _check_lifecycle(registered, now)
-        client = registered.client
+        client = authenticated(request.secret, registered, facts.keyring, now)
         granted = grant(client.scopes, request.scope, request.resource, facts.catalogue)
         signer = facts.keyring.signer(now)
         if signer is None:
@@ -144,17 +145,21 @@ def exchange(
         return Refused(error, client, request.ip, request.request_id)
 
 
-def _authenticate(
-    request: TokenRequest, registered: Registered | None, keyring: Keyring
-) -> Registered:
-    """Unknown client and wrong secret cost the same and answer the same."""
+def authenticated(
+    secret: Secret, registered: Registered | None, keyring: Keyring, now: datetime
+) -> Client:
+    """The client, if `secret` is its own and it may act; raises InvalidClient.
+
+    Unknown client and wrong secret cost the same and answer the same.
+    """
     credentials = registered.client.credentials if registered is not None else ()
-    proved = proves(request.secret, credentials, keyring.peppers)
+    proved = proves(secret, credentials, keyring.peppers)
     if registered is None:
         raise InvalidClient(detail="unknown_client")
     if not proved:
         raise InvalidClient(detail="wrong_secret")
-    return registered
+    _check_lifecycle(registered, now)
+    return registered.client
 
 
 def _check_lifecycle(registered: Registered, now: datetime) -> None:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hourpass.oauth.bearer import MissingToken, answer, bearer_token, challenge
 from hourpass.oauth.errors import InsufficientScope, InvalidRequest, InvalidToken, OAuthError
 from hourpass.resource_server import KeysUnavailable
-from hourpass.resource_server.challenges import MissingToken, answer, bearer_token, challenge
 
 REALM = "https://api.example.com"
 PARAMETER = r'[a-z_]+="[\x20\x21\x23-\x5b\x5d-\x7e]*"'

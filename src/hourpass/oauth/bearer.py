@@ -5,10 +5,12 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
-from hourpass.resource_server.jwks import COOLDOWN_SECONDS
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError, RateLimited
 
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)[ \t]*", re.IGNORECASE)
+RETRY_AFTER_S = 10
+"""Of a 503: for that long a verifier does not ask again for keys that it could not read."""
+# Letter by letter: to ignore case everywhere costs five times as much on a long token.
+_BEARER = re.compile(r"[Bb][Ee][Aa][Rr][Ee][Rr] +([A-Za-z0-9._~+/-]+=*)[ \t]*")
 _UNQUOTABLE = re.compile(r"[^\x20\x21\x23-\x5b\x5d-\x7e]")
 
 
@@ -55,7 +57,7 @@ def challenge(refusal: OAuthError, realm: str) -> str:
     parameters = {"realm": realm}
     if not isinstance(refusal, MissingToken):
         parameters |= {"error": refusal.code, "error_description": refusal.description}
-    if isinstance(refusal, InsufficientScope):
+    if isinstance(refusal, InsufficientScope) and refusal.scopes:
         parameters["scope"] = " ".join(refusal.scopes)
     quoted = (f'{name}="{_UNQUOTABLE.sub("?", text)}"' for name, text in parameters.items())
     return "Bearer " + ", ".join(quoted)
@@ -65,8 +67,10 @@ def answer(refusal: OAuthError, realm: str) -> Answer:
     """Status, headers and JSON body of a refusal; its private detail is in none of them."""
     body = json.dumps({"error": refusal.code, "error_description": refusal.description})
     headers = [("content-type", "application/json"), ("cache-control", "no-store")]
-    if refusal.status >= 500:
-        headers.append(("retry-after", f"{COOLDOWN_SECONDS:.0f}"))
+    if isinstance(refusal, RateLimited):
+        headers += refusal.headers
+    elif refusal.status >= 500:
+        headers.append(("retry-after", str(RETRY_AFTER_S)))
     else:
         headers.append(("www-authenticate", challenge(refusal, realm)))
     encoded = body.encode("ascii")

@@ -1,0 +1,153 @@
+"""`POST /introspect` (RFC 7662) and `POST /revoke` (RFC 7009): about a token, with credentials.
+
+    read the body ─▶ one look at the rows of token and caller ─▶ who asks? ─▶ answer
+
+Who does not prove to be a client learns nothing of the token, and is on record as at `/token`.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+from hourpass.oauth.errors import (
+    InvalidClient,
+    InvalidToken,
+    MethodNotAllowed,
+    OAuthError,
+    TemporarilyUnavailable,
+)
+from hourpass.server.clients.model import Client
+from hourpass.server.db.engine import Database, DatabaseUnavailable
+from hourpass.server.endpoints.http import (
+    JSON,
+    NO_STORE,
+    Answer,
+    Networks,
+    Receive,
+    Scope,
+    Send,
+    all_of,
+    caller_address,
+    joined,
+    json_bytes,
+    new_request_id,
+    read_body,
+    refusal,
+    respond,
+)
+from hourpass.server.tokens import authenticate, introspect, revoke
+from hourpass.server.tokens.claims import Claims
+from hourpass.server.tokens.commit import CommitLoop
+from hourpass.server.tokens.exchange import Refused, Registered, authenticated
+from hourpass.server.tokens.live import Known, LiveChecks
+from hourpass.server.tokens.standing import refuse_fallen
+from hourpass.server.tokens.standing_store import Seen
+
+_HEADERS = [JSON, *NO_STORE]
+_HEAD = joined(_HEADERS)
+_INACTIVE = json_bytes(introspect.INACTIVE)
+Asked = tuple[Claims | None, Seen, Known]
+InquiryAnswer = Callable[[Client, Asked, str, str], Awaitable[bytes]]
+
+
+class InquiryEndpoint:
+    """What the two have in common: whose request it is, and which token it is about."""
+
+    def __init__(
+        self,
+        live: LiveChecks,
+        commits: CommitLoop[bytes],
+        trusted_proxies: Networks,
+        *,
+        name: str,
+        answer: InquiryAnswer,
+    ) -> None:
+        """`answer` gets the caller, what was seen, request ID and address; gives the body."""
+        self._live = live
+        self._commits = commits
+        self._trusted = tuple(trusted_proxies)
+        self._name = name
+        self._respond = answer
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request about a token, to its answer."""
+        request_id = new_request_id()
+        try:
+            if scope["method"] != "POST":
+                raise MethodNotAllowed
+            body = await read_body(receive, authenticate.MAX_BODY)
+            reply = Answer(200, _HEADERS, await self._ask(scope, body, request_id), _HEAD)
+        except OAuthError as refused:
+            reply = refusal(refused)
+        except ConnectionError:
+            return
+        await respond(send, reply, (b"x-request-id", request_id.encode("ascii")), scope=scope)
+
+    async def _ask(self, scope: Scope, body: bytes, request_id: str) -> bytes:
+        headers = scope["headers"]
+        ip = caller_address(scope, self._trusted)
+        known_as: Registered | None = None
+        try:
+            inquiry = authenticate.parse_inquiry(
+                authenticate.RawRequest(
+                    content_type=b", ".join(all_of(headers, b"content-type")),
+                    authorization=all_of(headers, b"authorization"),
+                    query=scope["query_string"],
+                    body=body,
+                )
+            )
+            asked = await self._seen(inquiry)
+            _, seen, known = asked
+            known_as = seen.caller
+            caller = authenticated(inquiry.secret, known_as, known.facts.keyring, seen.now)
+        except InvalidClient as fault:
+            client = known_as.client if known_as is not None else None
+            await self._commits.join(Refused(fault, client, ip, request_id, self._name))
+            raise
+        return await self._respond(caller, asked, request_id, ip)
+
+    async def _seen(self, inquiry: authenticate.Inquiry) -> Asked:
+        """The token's claims, if it is one of ours and has not expired; the rows of both."""
+        try:
+            return await self._live.check(inquiry.token, caller=inquiry.client_id)
+        except InvalidToken:
+            return None, *await self._live.caller(inquiry.client_id)
+
+
+def introspection(issuer: str) -> InquiryAnswer:
+    """Answers with what the caller may know of the token."""
+
+    async def answer(caller: Client, asked: Asked, _request_id: str, _ip: str) -> bytes:
+        claims, seen, known = asked
+        if claims is None:
+            return _INACTIVE
+        try:
+            refuse_fallen(claims, seen.standing)
+        except InvalidToken:
+            return _INACTIVE
+        # Of a token that stands, the answer is the same as long as caller and catalogue are.
+        key = (caller.client_id, caller.version, claims.client_id, claims.jti)
+        body = known.introspected.get(key)
+        if body is None:
+            catalogue = known.facts.catalogue
+            body = json_bytes(introspect.answer(caller, claims, catalogue, issuer))
+            known.introspected.put(key, body)
+        return body
+
+    return answer
+
+
+def revocation(database: Database) -> InquiryAnswer:
+    """Revokes the caller's own token; any other is answered alike, and nothing is done."""
+
+    async def answer(caller: Client, asked: Asked, request_id: str, ip: str) -> bytes:
+        claims, _, _ = asked
+        if claims is not None and claims.client_id == caller.client_id:
+            try:
+                await asyncio.to_thread(
+                    revoke.revoke, database, caller, claims, request_id=request_id, ip=ip
+                )
+            except DatabaseUnavailable as fault:
+                raise TemporarilyUnavailable from fault
+        return b"{}"
+
+    return answer

@@ -1,0 +1,292 @@
+"""How the tokens of a batch stand, read in one go: once for SQLite, once for PostgreSQL.
+
+Each answer is of a moment after its question was put, so whatever was done before is seen.
+"""
+
+import asyncio
+import os
+import socket
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, Protocol
+
+import psycopg
+
+from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.postgres import raw_async_connection
+from hourpass.server.db.schema import moment
+from hourpass.server.db.sqlite import driver
+from hourpass.server.tokens.claims import Claims
+from hourpass.server.tokens.exchange import Registered
+from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, SQLITE_COLUMNS, registered
+from hourpass.server.tokens.standing import Standing
+
+_RECONNECT_EVERY_S = 0.5
+_MAX_REMEMBERED = 20_000
+_SEPARATOR = "\x1f"
+
+
+class Question(NamedTuple):
+    """What is asked of the rows: how a token stands, and what is registered of a caller."""
+
+    claims: Claims | None = None
+    caller: str | None = None
+
+
+class Seen(NamedTuple):
+    """The rows at `now`. Where nothing was asked, or there is nothing, None."""
+
+    standing: Standing | None
+    caller: Registered | None
+    catalogue_version: int
+    keys_version: int
+    now: datetime
+
+
+class StandingStore(Protocol):
+    """One database's way to answer a batch of questions."""
+
+    async def look(self, questions: Sequence[Question]) -> list[Seen]:
+        """The answers, in order; raises DatabaseUnavailable."""
+
+    def abandon(self) -> None:
+        """Make a look that hangs fail now."""
+
+    async def close(self) -> None:
+        """Give the connection back."""
+
+
+_FIND = """
+    SELECT c.token_generation, c.organization, o.suspended_at IS NOT NULL,
+        EXISTS (SELECT 1 FROM revoked_token WHERE jti = ?2), c.limit_per_minute
+    FROM client c JOIN organization o ON o.id = c.organization
+    WHERE c.client_id = ?1
+"""
+_VERSIONS = "SELECT catalogue_version, keys_version FROM installation"
+_CALLER = f"""
+    SELECT {SQLITE_COLUMNS}
+    FROM client c JOIN organization o ON o.id = c.organization
+    WHERE c.client_id = ?
+"""  # noqa: S608  (put together from constants)
+
+
+class SqliteStanding:
+    """The embedded database: rows by primary key, microseconds each.
+
+    `PRAGMA data_version` changes with every commit of another connection; as long as it stands
+    still, what was read is what is there. Read in the event loop where readers wait for no
+    writer (WAL); else in a thread.
+    """
+
+    def __init__(self, connection: Any, *, waits_for_writers: bool) -> None:
+        """`connection` is a bare one, for this alone."""
+        self._connection = connection
+        self._in_thread = waits_for_writers
+        self._data_version: int | None = None
+        self._versions = (0, 0)
+        self._standings: dict[tuple[str, str], Standing | None] = {}
+        self._callers: dict[str, Registered | None] = {}
+
+    async def look(self, questions: Sequence[Question]) -> list[Seen]:
+        """See `StandingStore`."""
+        if self._in_thread:
+            return await asyncio.to_thread(self._look, questions)
+        return self._look(questions)
+
+    def _look(self, questions: Sequence[Question]) -> list[Seen]:
+        try:
+            self._see_what_changed()
+            now = datetime.now(UTC)
+            return [
+                Seen(
+                    None if claims is None else self._standing(claims),
+                    None if caller is None else self._caller(caller),
+                    *self._versions,
+                    now,
+                )
+                for claims, caller in questions
+            ]
+        except driver.Error as fault:
+            self._data_version = None
+            raise DatabaseUnavailable(str(fault)) from fault
+
+    def _see_what_changed(self) -> None:
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        held = len(self._standings) + len(self._callers)
+        if version != self._data_version or held > _MAX_REMEMBERED:
+            self._standings.clear()
+            self._callers.clear()
+            self._versions = self._connection.execute(_VERSIONS).fetchone()
+            self._data_version = version
+
+    def _standing(self, claims: Claims) -> Standing | None:
+        key = (claims.client_id, claims.jti)
+        try:
+            return self._standings[key]
+        except KeyError:
+            row = self._connection.execute(_FIND, key).fetchone()
+            standing = None if row is None else _standing(row)
+            self._standings[key] = standing
+            return standing
+
+    def _caller(self, client_id: str) -> Registered | None:
+        try:
+            return self._callers[client_id]
+        except KeyError:
+            row = self._connection.execute(_CALLER, (client_id,)).fetchone()
+            caller = None if row is None else registered(row, moment=moment)
+            self._callers[client_id] = caller
+            return caller
+
+    def abandon(self) -> None:
+        """See `StandingStore`."""
+        self._connection.interrupt()
+
+    async def close(self) -> None:
+        """See `StandingStore`."""
+        self._connection.close()
+
+
+# Only what is not as the token says comes back: in the usual case one row for the whole batch.
+_FALLEN = """
+    SELECT i.catalogue_version, i.keys_version, clock_timestamp(), f.*
+    FROM installation i LEFT JOIN LATERAL (
+        SELECT d.n, c.token_generation, c.organization, o.suspended_at IS NOT NULL,
+            r.jti IS NOT NULL, c.limit_per_minute
+        FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31))::bigint[],
+                string_to_array(%s, chr(31)), string_to_array(%s, chr(31)))
+                WITH ORDINALITY AS d (client_id, generation, organization, jti, n)
+            LEFT JOIN client c ON c.client_id = d.client_id
+            LEFT JOIN organization o ON o.id = c.organization
+            LEFT JOIN revoked_token r ON r.jti = d.jti
+        WHERE c.token_generation IS DISTINCT FROM d.generation
+            OR c.organization IS DISTINCT FROM d.organization
+            OR o.suspended_at IS NOT NULL OR r.jti IS NOT NULL OR c.limit_per_minute IS NOT NULL
+    ) f ON true
+"""
+_CALLERS = f"""
+    SELECT {POSTGRESQL_COLUMNS}
+    FROM client c JOIN organization o ON o.id = c.organization
+    WHERE c.client_id = ANY(%s)
+"""  # noqa: S608  (put together from constants)
+# As for the commits: by index, whatever the planner thinks of the size of a batch.
+_PLANS = (
+    "SET enable_hashjoin = off",
+    "SET enable_mergejoin = off",
+    "SET plan_cache_mode = force_generic_plan",
+)
+
+
+class PostgresStanding:
+    """PostgreSQL, over one asynchronous connection; the next batch gathers during a look."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._connection: psycopg.AsyncConnection | None = None
+        self._not_before = 0.0
+
+    async def look(self, questions: Sequence[Question]) -> list[Seen]:
+        """See `StandingStore`."""
+        try:
+            return await self._look(await self._connected(), questions)
+        except psycopg.Error as fault:
+            await self.close()
+            words = str(fault).strip().splitlines() or [type(fault).__name__]
+            raise DatabaseUnavailable(words[0]) from fault
+
+    async def _look(
+        self, connection: psycopg.AsyncConnection, questions: Sequence[Question]
+    ) -> list[Seen]:
+        wanted = {question.caller for question in questions if question.caller is not None}
+        callers: dict[str, Registered] = {}
+        if wanted:
+            read = await connection.execute(_CALLERS, (list(wanted),), prepare=True)
+            for row in await read.fetchall():
+                caller = registered(row, moment=_utc)
+                callers[caller.client.client_id] = caller
+        tokens = [claims for question in questions if (claims := question.claims) is not None]
+        cursor = await connection.execute(_FALLEN, _columns(tokens), prepare=True)
+        rows = await cursor.fetchall()
+        catalogue_version, keys_version, now = rows[0][:3]
+        differing = {n: row for _, _, _, n, *row in rows if n is not None}
+        seen = []
+        number = 0
+        for question in questions:
+            standing = None
+            if question.claims is not None:
+                number += 1
+                standing = _as_claimed(question.claims)
+                if number in differing:
+                    found = differing[number]
+                    standing = None if found[0] is None else _standing(found)
+            caller_now = None if question.caller is None else callers.get(question.caller)
+            seen.append(Seen(standing, caller_now, catalogue_version, keys_version, now))
+        return seen
+
+    async def _connected(self) -> psycopg.AsyncConnection:
+        connection = self._connection
+        if connection is not None and not connection.closed:
+            return connection
+        if time.monotonic() < self._not_before:
+            raise DatabaseUnavailable("the database was out of reach a moment ago")
+        self._not_before = time.monotonic() + _RECONNECT_EVERY_S
+        connection = await raw_async_connection(self._url, statement_timeout_s=2.0)
+        for statement in _PLANS:
+            await connection.execute(statement)
+        self._connection = connection
+        return connection
+
+    def abandon(self) -> None:
+        """Shut the socket: whoever waits for it fails now."""
+        connection = self._connection
+        with suppress(psycopg.Error, OSError):
+            if connection is not None:
+                with socket.socket(fileno=os.dup(connection.fileno())) as line:
+                    line.shutdown(socket.SHUT_RDWR)
+
+    async def close(self) -> None:
+        """See `StandingStore`."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+
+def _standing(row: Sequence[Any]) -> Standing:
+    return Standing(
+        generation=row[0],
+        organization=row[1],
+        organization_suspended=bool(row[2]),
+        revoked=bool(row[3]),
+        limit_per_minute=row[4],
+    )
+
+
+def _as_claimed(claims: Claims) -> Standing:
+    """The rows agree with the token."""
+    return Standing(
+        generation=claims.generation,
+        organization=claims.organization,
+        organization_suspended=False,
+        revoked=False,
+    )
+
+
+def _columns(tokens: Sequence[Claims]) -> tuple[str, ...]:
+    return (
+        _column(claims.client_id for claims in tokens),
+        _column(str(claims.generation) for claims in tokens),
+        _column(claims.organization for claims in tokens),
+        _column(claims.jti for claims in tokens),
+    )
+
+
+def _column(values: Iterable[str]) -> str:
+    """One text that the database takes apart again; none of these values has a control in it."""
+    return _SEPARATOR.join(values)
+
+
+def _utc(value: Any) -> datetime:
+    utc: datetime = value.astimezone(UTC)
+    return utc
