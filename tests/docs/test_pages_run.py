@@ -17,6 +17,7 @@ _PAGES = [
             "management-api",
             "online-checks",
             "operate",
+            "rate-limits",
             "scopes",
         )
     ),
