@@ -157,11 +157,8 @@ class InsufficientScope(OAuthError):
         """`scopes` are the names that would have granted the request; none: no scope would."""
         self.scopes = scopes
         if description is None:
-            description = (
-                f"this request needs the scope {' '.join(scopes)}"
-                if scopes
-                else "no scope grants this request"
-            )
+            needed = f"this request needs the scope {' '.join(scopes)}"
+            description = needed if scopes else "no scope of this API grants this request"
         super().__init__(description)
 
 
