@@ -63,7 +63,6 @@ def test_a_created_client_gets_tokens(caller: Caller) -> None:
     assert caller.server.token(credentials).status_code == 200
 
 
-@pytest.mark.spec("seed", "Rate limits", "a per-minute limit set on the client")
 def test_a_limit_is_set_changed_and_taken_away(caller: Caller) -> None:
     """At creation or later; null is the API's own, and what is left out stays."""
     new = {"name": "CRM sync", "scopes": ["customers:read"]}

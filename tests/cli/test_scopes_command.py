@@ -90,7 +90,6 @@ def test_a_catalogue_is_applied(installation: Installation, tmp_path: Path) -> N
 
 @pytest.mark.spec("contract", "Catalogue", "a file without any [[api]] is refused")
 @pytest.mark.spec("contract", "Credentials", "a catalogue that gives it to two is refused")
-@pytest.mark.spec("seed", "Rate limits", "a per-minute limit set on the API and the scope")
 def test_limits_are_applied_and_shown(sqlite_installation: Installation, tmp_path: Path) -> None:
     """A dry run names what another limit changes; the list has them once there is one."""
     run, file = sqlite_installation.command, tmp_path / "next.toml"

@@ -18,6 +18,7 @@ _PAGES = [
             "management-api",
             "online-checks",
             "operate",
+            "rate-limits",
             "scopes",
         )
     ),

@@ -107,7 +107,9 @@ limiter.close()
 """
 
 
-@pytest.mark.spec("seed", "Rate limits", "one limit for all processes that share a store")
+@pytest.mark.spec(
+    "contract", "Settings", "HOURPASS_LIMITS_URL unset: limits in memory of each process"
+)
 def test_two_processes_hold_one_limit_exactly(valkey: Valkey) -> None:
     """600 calls of two processes at once, 400 allowed: not one more, not one less."""
     client = uuid4().hex

@@ -99,6 +99,10 @@ class PerMinute:
             if not is_limit(number):
                 raise ValueError(f"a limit is 1 to {MAX_PER_MINUTE} requests a minute: {number!r}")
 
+    def __bool__(self) -> bool:
+        """Whether there is any limit."""
+        return self.api is not None or bool(self.clients) or bool(self.scopes)
+
     def rules(
         self, audience: str, client_id: str, granted_by: Iterable[str] = (), own: int | None = None
     ) -> tuple[Rule, ...]:

@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError, RateLimited
 
 RETRY_AFTER_S = 10
 """Of a 503: for that long a verifier does not ask again for keys that it could not read."""
@@ -75,7 +75,9 @@ def answer(refusal: OAuthError, realm: str, resource_metadata: str | None = None
     """Status, headers and JSON body of a refusal; its private detail is in none of them."""
     body = json.dumps({"error": refusal.code, "error_description": refusal.description})
     headers = [("content-type", "application/json"), ("cache-control", "no-store")]
-    if refusal.status >= 500:
+    if isinstance(refusal, RateLimited):
+        headers += refusal.headers
+    elif refusal.status >= 500:
         headers.append(("retry-after", str(RETRY_AFTER_S)))
     else:
         headers.append(("www-authenticate", challenge(refusal, realm, resource_metadata)))
