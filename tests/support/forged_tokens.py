@@ -43,6 +43,8 @@ WRONG_CLAIMS: dict[str, dict[str, Any]] = {
     "exp missing": {"exp": None},
     "exp true": {"exp": True},
     "iat ahead": {"iat": 32_503_680_000},
+    "nbf ahead": {"nbf": 32_503_680_000},
+    "nbf list": {"nbf": [0]},
     "another issuer": {"iss": "http://localhost:1"},
     "issuer list": {"iss": ["http://localhost:1"]},
     "no audience": {"aud": None},

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
+from hourpass.oauth.errors import InsufficientScope
+
 MAX_TARGET = 4096
 
 _SEGMENT = r"(?:\{[A-Za-z][A-Za-z0-9_]*\}|[A-Za-z0-9._~!$&'()*+,=:@%-]+)"
@@ -97,6 +99,7 @@ class Granted:
 
     def __init__(self, grants: Mapping[str, Iterable[Grant]]) -> None:
         """`grants` has the grants of each scope name. GET grants HEAD too."""
+        self.scopes = frozenset(grants)
         self._methods: dict[str, _Node] = {}
         for scope, listed in grants.items():
             for grant in listed:
@@ -126,6 +129,26 @@ class Granted:
         root = self._methods.get(method)
         found = None if root is None else _find(root, path, 0)
         return found or frozenset()
+
+    def authorize(self, scopes: frozenset[str], method: str, target: str) -> frozenset[str]:
+        """Those of a token's `scopes` that open this request, at least one.
+
+        Raises InsufficientScope, whose `scopes` are the names any of which would have opened
+        it: none for a request that no scope opens, and for an ambiguous path.
+        """
+        try:
+            opening = self.scopes_for(method, target)
+        except AmbiguousPath as fault:
+            raise InsufficientScope(description=f"this path is not served: {fault}") from fault
+        held = opening & scopes
+        if held:
+            return held
+        if len(opening) > 1:
+            names = " ".join(sorted(opening))
+            raise InsufficientScope(
+                *sorted(opening), description=f"this request needs one of the scopes {names}"
+            )
+        raise InsufficientScope(*opening)
 
 
 def _find(node: _Node, path: tuple[str, ...], at: int) -> frozenset[str] | None:

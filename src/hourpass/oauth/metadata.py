@@ -1,8 +1,10 @@
-"""Authorization server metadata (RFC 8414): its document and where it is found."""
+"""Metadata of authorization servers (RFC 8414) and of APIs (RFC 9728): what, and where."""
 
+from collections.abc import Iterable
 from urllib.parse import urlsplit
 
 WELL_KNOWN = "/.well-known/oauth-authorization-server"
+WELL_KNOWN_RESOURCE = "/.well-known/oauth-protected-resource"
 _METHODS = ["client_secret_basic", "client_secret_post"]
 
 
@@ -38,3 +40,29 @@ def locations(issuer: str) -> tuple[str, ...]:
         return (f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}",)
     inserted = f"{parts.scheme}://{parts.netloc}{WELL_KNOWN}{parts.path.rstrip('/')}"
     return (inserted, issuer.rstrip("/") + WELL_KNOWN)
+
+
+def resource_document(resource: str, issuer: str, scopes: Iterable[str]) -> dict[str, object]:
+    """The metadata of the API `resource`, whose tokens `issuer` issues (RFC 9728 section 2)."""
+    document: dict[str, object] = {
+        "resource": resource,
+        "authorization_servers": [issuer],
+        "bearer_methods_supported": ["header"],
+    }
+    names = sorted(scopes)
+    if names:
+        document["scopes_supported"] = names
+    return document
+
+
+def resource_location(resource: str) -> str:
+    """The URL of an API's metadata (RFC 9728 section 3.1): the well-known path is inserted.
+
+    Raises ValueError for a `resource` that is no http or https URL.
+    """
+    parts = urlsplit(resource)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.fragment:
+        raise ValueError(f"metadata is found by URL, and {resource!r} is no http or https URL")
+    path = "" if parts.path == "/" else parts.path
+    query = f"?{parts.query}" if parts.query else ""
+    return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN_RESOURCE}{path}{query}"

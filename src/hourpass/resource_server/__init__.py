@@ -2,11 +2,24 @@
 
 verifier.py     one call: is this token good here?     claims.py   what it must say
 jwks.py         the issuer's keys, kept fresh, by ../fetch.py: one bounded GET
-asgi.py, fastapi.py   front doors; refusals in bytes are in oauth/bearer.py
+catalogue.py   grants from hourpass.toml
+
+protected_resource.py decides, and the front doors bring it requests, each in the form of its
+framework: asgi.py, wsgi.py, starlette.py, fastapi.py, flask.py, django.py, rest_framework.py.
+targets.py says which path an app serves.
 """
 
+from hourpass.oauth.errors import InsufficientScope, InvalidToken
+from hourpass.resource_server.catalogue import catalogue_grants
 from hourpass.resource_server.claims import AccessToken
 from hourpass.resource_server.jwks import KeysUnavailable
 from hourpass.resource_server.verifier import Verifier
 
-__all__ = ["AccessToken", "KeysUnavailable", "Verifier"]
+__all__ = [
+    "AccessToken",
+    "InsufficientScope",
+    "InvalidToken",
+    "KeysUnavailable",
+    "Verifier",
+    "catalogue_grants",
+]

@@ -5,10 +5,15 @@
 
 200 tells who it is in three headers, always all of them; anything else is the answer that the
 caller of the API should get. Every other header, of whatever spelling, is ignored.
+
+A client over its limit is 429. A proxy that cannot pass that on (nginx) says `&limited=403`: then
+it is 403 with `X-Hourpass-Limited: 1`.
 """
 
 from typing import NamedTuple
 
+from hourpass.limits import Limiter
+from hourpass.limits.rules import Headers
 from hourpass.oauth import bearer
 from hourpass.oauth import scope as scope_syntax
 from hourpass.oauth.errors import (
@@ -16,14 +21,24 @@ from hourpass.oauth.errors import (
     InvalidRequest,
     InvalidToken,
     OAuthError,
+    RateLimited,
 )
 from hourpass.oauth.grants import AmbiguousPath
-from hourpass.server.endpoints.http import Answer, Receive, Scope, Send, refusal, respond
+from hourpass.server.endpoints.http import (
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    joined,
+    refusal,
+    respond,
+)
 from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.live import LiveChecks, Opened
 from hourpass.server.tokens.standing import refuse_fallen
 
 _NO_STORE = (b"cache-control", b"no-store")
+_LIMITED = (b"x-hourpass-limited", b"1")
 
 
 class NotJudged(InvalidRequest):
@@ -39,6 +54,7 @@ class Forwarded(NamedTuple):
     authorization: list[bytes]
     methods: list[bytes]
     targets: list[bytes]
+    limited: str | None = None
 
     def request(self) -> tuple[str, str]:
         """Method and request target; raises NotJudged."""
@@ -53,9 +69,10 @@ class Forwarded(NamedTuple):
 class VerifyEndpoint:
     """Forward-auth for every API of the catalogue."""
 
-    def __init__(self, live: LiveChecks, prefix: str) -> None:
+    def __init__(self, live: LiveChecks, limiter: Limiter, prefix: str) -> None:
         """`prefix` is the path of the issuer, which requests may or may not have in front."""
         self._live = live
+        self._limiter = limiter
         self._prefixes = tuple(
             f"{start}/verify/".encode("ascii") for start in dict.fromkeys((prefix, ""))
         )
@@ -63,6 +80,7 @@ class VerifyEndpoint:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """One question of a proxy, to its answer."""
         opened: Opened | None = None
+        forwarded: Forwarded | None = None
         try:
             forwarded = self._forwarded(scope)
             opened = await self._live.api(forwarded.api)
@@ -71,15 +89,20 @@ class VerifyEndpoint:
             reply = await self._judge(forwarded, opened)
         except NotJudged as fault:
             reply = refusal(fault)
+        except RateLimited as refused:
+            reply = _refused(refused, opened)
+            if forwarded is not None and forwarded.limited == "403":
+                reply = Answer(403, (*reply.headers, _LIMITED), reply.body)
         except OAuthError as refused:
             reply = _refused(refused, opened)
         await respond(send, reply, scope=scope)
 
     async def _judge(self, forwarded: Forwarded, opened: Opened) -> Answer:
-        """Token, then path, then scope."""
+        """Token, then path, then scope, then limits."""
         token = bearer.bearer_token([value.decode("latin-1") for value in forwarded.authorization])
         claims, seen, known = await self._live.check(token)
-        refuse_fallen(claims, seen.standing)
+        standing = seen.standing
+        refuse_fallen(claims, standing)
         opened = known.apis.get(forwarded.api, opened)
         if opened.api.identifier not in claims.audiences:
             raise InvalidToken("the access token is for another API", detail="aud")
@@ -90,7 +113,17 @@ class VerifyEndpoint:
             raise InsufficientScope(description=str(fault)) from fault
         if granting.isdisjoint(claims.scopes):
             raise InsufficientScope(*sorted(granting)[:1])
-        return _passes(claims, opened)
+        own = None if standing is None else standing.limit_per_minute
+        if own is None and not opened.limits:
+            return _passes(claims, opened)
+        granted_by = granting & claims.scopes
+        rules = opened.limits.rules(opened.api.identifier, claims.client_id, granted_by, own)
+        if not rules:
+            return _passes(claims, opened)
+        verdict = await self._limiter.take_async(rules)
+        if not verdict.allowed:
+            raise RateLimited(verdict.headers)
+        return _passes(claims, opened, verdict.headers)
 
     def _forwarded(self, scope: Scope) -> Forwarded:
         authorization, methods, targets = [], [], []
@@ -103,7 +136,8 @@ class VerifyEndpoint:
                 targets.append(value)
         if scope["path"].endswith("/verify"):
             api = _parameter(scope["query_string"], b"api")
-            return Forwarded(api, authorization, methods, targets)
+            limited = _parameter(scope["query_string"], b"limited")
+            return Forwarded(api, authorization, methods, targets, limited)
         key, target = self._appended(scope)
         return Forwarded(key, authorization, [scope["method"].encode("latin-1")], [target])
 
@@ -117,7 +151,7 @@ class VerifyEndpoint:
         raise NotJudged("the path has to be /verify/<key>/<path>, spelled like that")
 
 
-def _passes(claims: Claims, opened: Opened) -> Answer:
+def _passes(claims: Claims, opened: Opened, limits: Headers = ()) -> Answer:
     """Who it is: of a token for several APIs, the scopes of this one."""
     scope = claims.scope
     if len(claims.audiences) > 1:
@@ -132,7 +166,10 @@ def _passes(claims: Claims, opened: Opened) -> Answer:
         (b"x-hourpass-scopes", scope.encode("ascii")),
         (b"x-hourpass-organization", claims.organization.encode("ascii")),
     )
-    return Answer(200, headers, head=head)
+    if not limits:
+        return Answer(200, headers, head=head)
+    told = [(name.encode("ascii"), text.encode("ascii")) for name, text in limits]
+    return Answer(200, (*headers, *told), head=head + joined(told))
 
 
 def _parameter(query: bytes, name: bytes) -> str | None:

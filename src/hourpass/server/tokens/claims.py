@@ -16,11 +16,12 @@ MALFORMED = "the access token is malformed or was not issued here"
 _SKEW = timedelta(seconds=60)
 _MAX_SECONDS = 32_503_680_000  # the year 3000
 _MAX_JTI = 64
+_KEY_MATERIAL = frozenset(("jwk", "jku", "x5c", "x5u"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claims:
-    """The claims of a token that we signed; `issued_at` and `expires_at` in epoch seconds."""
+    """The claims of a token that we signed; times in epoch seconds."""
 
     client_id: str
     scope: str
@@ -29,13 +30,14 @@ class Claims:
     generation: int
     organization: str
     issued_at: float
+    not_before: float
     expires_at: float
     jti: str
 
     def check_time(self, now: datetime) -> None:
-        """Raises InvalidToken; `exp` has no leeway, `iat` may lie 60 s ahead."""
-        if self.issued_at > (now + _SKEW).timestamp():
-            raise InvalidToken(MALFORMED, detail="iat")
+        """Raises InvalidToken; `exp` has no leeway, `iat` and `nbf` may lie 60 s ahead."""
+        if max(self.issued_at, self.not_before) > (now + _SKEW).timestamp():
+            raise InvalidToken(MALFORMED, detail="iat or nbf")
         if now.timestamp() >= self.expires_at:
             raise InvalidToken("the access token has expired; request a new one", detail="expired")
 
@@ -73,6 +75,8 @@ def verified(token: str, keys: PublicKeys, issuer: str) -> Claims:
         raise InvalidToken(MALFORMED, detail=str(fault)[:100]) from fault
     if signed.header.get("typ") != ACCESS_TOKEN_TYPE:
         raise InvalidToken(MALFORMED, detail="typ")
+    if not _KEY_MATERIAL.isdisjoint(signed.header):
+        raise InvalidToken(MALFORMED, detail="the token brings or names a key of its own")
     claims = _json_object(signed.payload)
     if claims.get("iss") != issuer:
         raise InvalidToken(MALFORMED, detail="iss")
@@ -82,8 +86,9 @@ def verified(token: str, keys: PublicKeys, issuer: str) -> Claims:
 def _read(claims: dict[str, Any]) -> Claims:
     """By type and value, as we could have written them."""
     issued, expires = _seconds(claims.get("iat")), _seconds(claims.get("exp"))
-    if issued is None or expires is None:
-        raise InvalidToken(MALFORMED, detail="iat or exp")
+    not_before = _seconds(claims.get("nbf", issued))
+    if issued is None or expires is None or not_before is None:
+        raise InvalidToken(MALFORMED, detail="iat, nbf or exp")
     client_id, generation = _client_id(claims), claims.get("gen")
     organization, scope = claims.get("org_id"), claims.get("scope")
     if claims.get("sub") != client_id or not isinstance(organization, str):
@@ -104,6 +109,7 @@ def _read(claims: dict[str, Any]) -> Claims:
         generation=generation,
         organization=organization,
         issued_at=issued,
+        not_before=not_before,
         expires_at=expires,
         jti=_jti(claims),
     )
@@ -138,12 +144,20 @@ def _audiences(aud: object) -> tuple[str, ...]:
 
 def _json_object(octets: bytes) -> dict[str, Any]:
     try:
-        claims = json.loads(octets)
+        claims = json.loads(octets, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as fault:
         raise InvalidToken(MALFORMED, detail="payload") from fault
     if not isinstance(claims, dict):
         raise InvalidToken(MALFORMED, detail="payload")
     return claims
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two equal names other programs take the first (RFC 7519 section 4)."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("a name occurs twice")
+    return members
 
 
 def _seconds(value: object) -> float | None:

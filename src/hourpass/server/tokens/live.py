@@ -16,6 +16,7 @@ from functools import cached_property
 from hashlib import sha256
 from typing import Generic, TypeVar
 
+from hourpass.limits import PerMinute
 from hourpass.oauth.errors import InvalidToken, TemporarilyUnavailable
 from hourpass.oauth.grants import Granted
 from hourpass.oauth.jose import BadSignature, PublicKeys, read_header
@@ -35,11 +36,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An API, what its scopes open, and the names of these scopes."""
+    """An API, what its scopes open, the names of these scopes, and the catalogue's limits."""
 
     api: Api
     granted: Granted
     names: frozenset[str]
+    limits: PerMinute
 
 
 Key = TypeVar("Key")
@@ -85,6 +87,14 @@ class Known:
                 api=api,
                 granted=Granted({scope.name: scope.grants for scope in api.scopes}),
                 names=frozenset(scope.name for scope in api.scopes),
+                limits=PerMinute(
+                    api=api.limit_per_minute,
+                    scopes={
+                        scope.name: scope.limit_per_minute
+                        for scope in api.scopes
+                        if scope.limit_per_minute is not None
+                    },
+                ),
             )
             for api in self.facts.catalogue.apis
         }

@@ -1,0 +1,69 @@
+"""The requests that an API's scopes grant, read from the catalogue's own file."""
+
+import os
+import tomllib
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from hourpass.oauth import scope as scope_syntax
+from hourpass.oauth.errors import InvalidScope
+from hourpass.oauth.grants import Grant, Granted
+
+
+def catalogue_grants(file: str | os.PathLike[str], *, api: str | None = None) -> Granted:
+    """The grants of the API whose key is `api`, from the server's `hourpass.toml`.
+
+    `api` may be left out while the file has one API. Raises ValueError, with one line that
+    says what to mend, for a file that cannot be read or used, an API that is not in it, and
+    one whose scopes grant no request.
+    """
+    path = Path(file)
+    try:
+        return _granted(_document(path), api)
+    except ValueError as fault:
+        raise ValueError(f"{path}: {fault}") from fault
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text("utf-8"))
+    except OSError as fault:
+        raise ValueError(f"cannot be read: {fault.strerror}") from fault
+    except (ValueError, RecursionError) as fault:
+        raise ValueError(f"is not TOML: {fault}") from fault
+
+
+def _granted(document: dict[str, Any], key: str | None) -> Granted:
+    entries = _tables(document.get("api"), "[[api]]")
+    keys = [str(entry.get("key")) for entry in entries]
+    if key is None and len(entries) > 1:
+        raise ValueError(f"has the APIs {', '.join(keys)}: say which with api=")
+    chosen = [entry for entry in entries if key in (None, entry.get("key"))]
+    if len(chosen) != 1:
+        raise ValueError(f"has the API {key!r} {len(chosen)} times; it has {', '.join(keys)}")
+    grants: dict[str, list[Grant]] = {}
+    for entry in _tables(chosen[0].get("scope"), "[[api.scope]]"):
+        name, lines = entry.get("name"), entry.get("grants", [])
+        if not _is_scope(name):
+            raise ValueError(f"a scope has the name {name!r}")
+        if not isinstance(lines, list) or name in grants:
+            raise ValueError(f"scope {name}: stands there once, and its grants are a list")
+        grants[name] = [Grant.parse(str(line)) for line in lines]
+    if not any(grants.values()):
+        raise ValueError("no scope of this API grants a request, so all would be refused")
+    return Granted(grants)
+
+
+def _tables(value: object, written: str) -> list[dict[str, Any]]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"has no {written}")
+    if not all(isinstance(entry, dict) for entry in value):
+        raise ValueError(f"{written} has to be a table")
+    return value
+
+
+def _is_scope(name: object) -> TypeGuard[str]:
+    try:
+        return isinstance(name, str) and scope_syntax.parse(name) == (name,)
+    except InvalidScope:
+        return False

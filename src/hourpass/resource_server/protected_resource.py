@@ -1,0 +1,121 @@
+"""What every front door decides, decided once: is it public, whose token, may it pass?
+
+A door brings a request's parts in the form of its framework, and turns an `Answer` into one
+of its own. It decides nothing itself, so that all doors answer alike.
+"""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from urllib.parse import urlsplit
+
+from hourpass.oauth.bearer import Answer, answer, bearer_token
+from hourpass.oauth.errors import InsufficientScope, OAuthError
+from hourpass.oauth.grants import Granted
+from hourpass.oauth.metadata import WELL_KNOWN_RESOURCE, resource_document, resource_location
+from hourpass.resource_server.claims import AccessToken
+from hourpass.resource_server.verifier import Verifier
+
+METADATA_AGE = 3600  # seconds
+_log = logging.getLogger("hourpass.resource_server")
+
+
+class ProtectedResource:
+    """An API behind its door (RFC 6749 section 1.1 calls it a protected resource)."""
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        *,
+        public: Iterable[str] = (),
+        realm: str | None = None,
+        grants: Granted | None = None,
+        metadata: bool = False,
+    ) -> None:
+        """The settings of every door.
+
+        `public` are exact, decoded paths that need no token; `realm` is the audience by
+        default. With `grants` each request needs a scope that grants its method and path.
+        With `metadata` the API's metadata (RFC 9728) is public, and challenges point to it.
+        Raises ValueError when the audience is no URL, where metadata could be.
+        """
+        if isinstance(public, str):
+            raise TypeError("public is a collection of paths, not one string")
+        self.verifier = verifier
+        self.grants = grants
+        self._public = frozenset(public)
+        self._realm = verifier.audience if realm is None else realm
+        self._metadata_url: str | None = None
+        self._documents: dict[str, Answer] = {}
+        if metadata:
+            self._metadata_url = resource_location(verifier.audience)
+            scopes = frozenset[str]() if grants is None else grants.scopes
+            document = _document(verifier, scopes)
+            paths = (WELL_KNOWN_RESOURCE, urlsplit(self._metadata_url).path)
+            self._documents = dict.fromkeys(paths, document)
+        self.open_paths = self._public | self._documents.keys()
+        """Paths that may need no token: others need not be asked about."""
+
+    def is_public(self, path: str) -> bool:
+        """Whether the decoded `path` needs no token."""
+        return path in self._public
+
+    def document(self, method: str, path: str) -> Answer | None:
+        """The API's metadata, if that is what this request asks for (RFC 9728 section 3)."""
+        if not self._documents or method not in ("GET", "HEAD"):
+            return None
+        return self._documents.get(path)
+
+    def admit(self, authorization: Sequence[str], method: str, target: str) -> AccessToken:
+        """The token of a request that may pass; the token is judged before the target.
+
+        `authorization` are the values of its Authorization headers; `target` is the path as it
+        was received, and of account only with grants. Raises InvalidToken, InsufficientScope
+        or KeysUnavailable, for `refuse`.
+        """
+        token = self._recall(authorization)
+        if token is None:
+            token = self.verifier.verify(bearer_token(authorization))
+        if self.grants is not None:
+            self.grants.authorize(token.scopes, method, target)
+        return token
+
+    async def admit_async(
+        self, authorization: Sequence[str], method: str, target: str
+    ) -> AccessToken:
+        """`admit`, without blocking the event loop while keys are fetched."""
+        token = self._recall(authorization)
+        if token is None:
+            token = await self.verifier.verify_async(bearer_token(authorization))
+        if self.grants is not None:
+            self.grants.authorize(token.scopes, method, target)
+        return token
+
+    def _recall(self, authorization: Sequence[str]) -> AccessToken | None:
+        """A token that was verified before is well formed: most requests need no parsing."""
+        if len(authorization) == 1 and authorization[0][:7].lower() == "bearer ":
+            return self.verifier.recall(authorization[0][7:])
+        return None
+
+    def refuse(self, refusal: OAuthError) -> Answer:
+        """The answer; the operator's log has what is not in it."""
+        _log.info("%s: %s (%s)", refusal.code, refusal.description, refusal.detail)
+        return answer(refusal, self._realm, self._metadata_url)
+
+
+def check_scopes(token: AccessToken, names: Sequence[str]) -> AccessToken:
+    """The token, if it grants every scope in `names`; raises InsufficientScope."""
+    if not token.scopes.issuperset(names):
+        raise InsufficientScope(*names)
+    return token
+
+
+def _document(verifier: Verifier, scopes: frozenset[str]) -> Answer:
+    document = resource_document(verifier.audience, verifier.issuer, scopes)
+    body = json.dumps(document).encode("ascii")
+    headers = (
+        ("content-type", "application/json"),
+        ("cache-control", f"max-age={METADATA_AGE}"),
+        ("content-length", str(len(body))),
+    )
+    return Answer(status=200, headers=headers, body=body)

@@ -1,0 +1,83 @@
+"""nginx, Caddy and Envoy ask the server about each request: what comes of its answers."""
+
+import time
+
+import pytest
+
+from hourpass.server.clients import lifecycle
+from support.installation import TESTER
+from support.proxies.doors import Door, Issuer, is_refused
+
+
+@pytest.mark.spec("threats", "13", "fail closed")
+@pytest.mark.parametrize("status", [500, 502, 503, 302, 301, 304, 404, 431])
+def test_only_a_200_opens(asking_door: Door, issuer: Issuer, status: int) -> None:
+    """A server that is not well, a proxy in between that redirects: nothing passes."""
+    with asking_door.way.says(status, "Location: http://localhost/", body=b""):
+        outcome = asking_door.ask("GET /customers", issuer.bearer("customers:read"))
+
+    assert outcome.reached == []
+    assert outcome.status >= (500 if status >= 500 else 300)
+
+
+@pytest.mark.spec("threats", "13", "database down is 503, never 2xx")
+def test_a_server_that_is_down_means_503(asking_door: Door, issuer: Issuer) -> None:
+    """Within three seconds; and it goes on as soon as the server is there again."""
+    bearer = issuer.bearer("customers:read")
+    with asking_door.way.is_cut():
+        began = time.monotonic()
+        outcome = asking_door.ask("GET /customers", bearer)
+        took = time.monotonic() - began
+
+    assert outcome.status == 503
+    assert outcome.reached == []
+    assert took < 3
+    assert asking_door.ask("GET /customers", bearer).status == 200
+
+
+@pytest.mark.spec("threats", "13", "database down is 503, never 2xx")
+def test_a_server_that_hangs_means_503(asking_door: Door, issuer: Issuer) -> None:
+    """Within three seconds."""
+    bearer = issuer.bearer("customers:read")
+    with asking_door.way.hangs():
+        began = time.monotonic()
+        outcome = asking_door.ask("GET /customers", bearer)
+        took = time.monotonic() - began
+
+    assert outcome.status == 503
+    assert outcome.reached == []
+    assert took < 3
+    assert asking_door.ask("GET /customers", bearer).status == 200
+
+
+def test_a_client_over_its_limit_is_told_when_to_come_back(
+    asking_door: Door, issuer: Issuer
+) -> None:
+    """429 with Retry-After; nginx gets it as a 403, which it turns back."""
+    limits = ("Retry-After: 7", "RateLimit: limit=60, remaining=0, reset=7")
+    if asking_door.name == "nginx":
+        script = asking_door.way.says(403, "X-Hourpass-Limited: 1", *limits)
+    else:
+        script = asking_door.way.says(429, *limits)
+    with script:
+        outcome = asking_door.ask("GET /customers", issuer.bearer("customers:read"))
+
+    assert outcome.status == 429
+    assert outcome.reached == []
+    assert outcome.answer.values("retry-after") == ["7"]
+    assert outcome.answer.values("ratelimit") == ["limit=60, remaining=0, reset=7"]
+
+
+def test_a_deleted_client_is_refused_at_once(asking_door: Door, issuer: Issuer) -> None:
+    """The check is online: a token whose client is gone opens nothing."""
+    installation = issuer.server.installation
+    client = installation.create_client("customers:read")
+    token = issuer.server.token(client).json()["access_token"]
+    bearer = f"Authorization: Bearer {token}"
+
+    before = asking_door.ask("GET /customers", bearer)
+    lifecycle.delete(installation.context.database, client.client_id, TESTER)
+    after = asking_door.ask("GET /customers", bearer)
+
+    assert before.status == 200
+    is_refused(after, 401, "invalid_token")
