@@ -308,6 +308,8 @@ def test_one_api_need_not_be_named(own_server: Server) -> None:
         ("GET", "book%69ngs/customers", 403),
         ("GET", "billing/customers", 401),
         ("GET", "/customers", 403),
+        ("GET", "bookings/customers#", 400),
+        ("GET", "bookings/customers?a#b", 400),
     ],
 )
 def test_a_proxy_may_append_method_and_path(
