@@ -16,7 +16,7 @@ from statistics import median
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import load, management, report
+from bench import load, management, online, protected, report, verifying
 from bench.contestants import Contestant, Peers, ceiling, hourpass
 from bench.populate import populate
 from bench.report import Line, Results
@@ -26,6 +26,7 @@ from support.postgres import Cluster
 CONNECTIONS = (1, 32, 128)
 CLIENTS = 10_000
 FEW, MANY = 1_000, 1_000_000
+DISTINCT_TOKENS = 1_000_000
 
 
 def main() -> int:
@@ -77,8 +78,37 @@ def _run(folder: Path, cluster: Cluster, many: int, results: Results) -> None:
             for connections in CONNECTIONS:
                 title = f"{connections} connections, {'pinned' if pinned else 'as users run it'}"
                 _take_turns(contestants, credentials, files, connections, pinned, results, title)
+            if pinned:
+                for kind, installation, contestant, file in (
+                    ("SQLite", sqlite, contestants[1], credentials),
+                    ("PostgreSQL", postgres, contestants[2], folder / "credentials-postgres"),
+                ):
+                    _online(kind, installation, contestant, file, results)
+    _offline(results)
     for kind in ("sqlite", "postgresql"):
         _sizes(folder, cluster, kind, many, results)
+
+
+def _online(
+    kind: str, installation: Installation, running: Contestant, credentials: Path, results: Results
+) -> None:
+    with Console(stderr=True).status(f"{kind}: /verify and /introspect …"):
+        rates = online.measure(
+            installation, running, credentials, rounds=results.rounds, seconds=results.seconds
+        )
+    for connections, found in rates.items():
+        results.rates[f"Online checks, {kind}, {connections} connections, pinned"] = found
+
+
+def _offline(results: Results) -> None:
+    with Console(stderr=True).status("the offline verifier …"):
+        results.verifying = verifying.measure(rounds=results.rounds)
+        title = "A trivial ASGI app (uvicorn), 32 connections, pinned"
+        results.rates[title] = protected.measure(rounds=results.rounds, seconds=results.seconds)
+    with Console(stderr=True).status(f"a verifier and {DISTINCT_TOKENS:,} distinct tokens …"):
+        before, after = verifying.memory(DISTINCT_TOKENS)
+    results.resident_mb["a process with a verifier"] = before
+    results.resident_mb[f"the same after {DISTINCT_TOKENS:,} distinct tokens"] = after
 
 
 def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Results) -> None:

@@ -4,33 +4,18 @@ A thousand tokens of as many clients are asked about in turn, each seen before.
 """
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 
 import httpx
 
 from bench import load
 from bench.contestants import PIN, Contestant, start_program
+from bench.rates import Rates, in_turns
 from support.installation import Credentials, Installation
 
 CONNECTIONS = (32, 128)
 TOKENS = 1_000
 EMPTY = "an empty route (`/healthz`)"
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """Requests a second, and how many of them failed."""
-
-    rps: float
-    p99_ms: float
-    cpu_us: float
-    failed: int
-
-
-Rates = dict[str, Rate]
 
 
 def measure(
@@ -53,40 +38,11 @@ def measure(
             "`/introspect` without the read": (unread, asked["introspect"]),
         }
         return {
-            connections: _turns(contestants, connections, rounds=rounds, seconds=seconds)
+            connections: in_turns(contestants, connections, rounds=rounds, seconds=seconds)
             for connections in CONNECTIONS
         }
     finally:
         unread.stop()
-
-
-def _turns(
-    contestants: Mapping[str, tuple[Contestant, Path]],
-    connections: int,
-    *,
-    rounds: int,
-    seconds: int,
-) -> Rates:
-    taken: dict[str, list[Rate]] = {name: [] for name in contestants}
-    for number in range(rounds + 1):
-        for name, (contestant, requests) in contestants.items():
-            before = contestant.cpu_s()
-            measured = load.send(
-                contestant.url, requests, connections=connections, seconds=seconds if number else 1
-            )
-            cpu_us = (contestant.cpu_s() - before) / max(measured.requests, 1) * 1e6
-            failed = measured.non200 + measured.errors
-            if number:  # the first round only warms up
-                taken[name].append(Rate(measured.rps, measured.p99_ms, cpu_us, failed))
-    return {
-        name: Rate(
-            rps=median(rate.rps for rate in rates),
-            p99_ms=median(rate.p99_ms for rate in rates),
-            cpu_us=median(rate.cpu_us for rate in rates),
-            failed=sum(rate.failed for rate in rates),
-        )
-        for name, rates in taken.items()
-    }
 
 
 def _requests(

@@ -10,6 +10,8 @@ from statistics import median
 
 from bench.load import Measured
 from bench.management import Row
+from bench.rates import Rates
+from bench.verifying import SIGNATURE, Took
 from hourpass.server.db import sqlite
 
 HERE = Path(__file__).parent
@@ -53,6 +55,8 @@ class Results:
     resident_mb: dict[str, float] = field(default_factory=dict)
     lists: dict[str, list[Row]] = field(default_factory=dict)
     creating: dict[str, tuple[Measured, float]] = field(default_factory=dict)
+    rates: dict[str, Rates] = field(default_factory=dict)
+    verifying: list[Took] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -84,6 +88,9 @@ def _page(results: Results) -> str:
     ]
     for title, table in results.tables.items():
         lines += ["", f"## {title[0].upper()}{title[1:]}", "", *_table(table)]
+    for title, rates in results.rates.items():
+        lines += ["", f"## {title}", "", *_rates(rates)]
+    lines += ["", "## The offline check, ES256", "", *_verifying(results.verifying)]
     for title, rows in results.lists.items():
         lines += ["", f"## {title}", "", *_lists(rows)]
     for kind, (measured, cpu_ms) in results.creating.items():
@@ -118,6 +125,28 @@ def _table(table: dict[str, Line]) -> list[str]:
             f"| {measured.p99_ms:.2f} | {line.cpu_us:.0f} | {line.cpu_us / base.cpu_us:.0%} |"
         )
     return lines
+
+
+def _rates(rates: Rates) -> list[str]:
+    base = next(iter(rates.values()))
+    return [
+        "| | requests/s | of the first | p99 ms | CPU µs each |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {name}{f' ({rate.failed} failed)' if rate.failed else ''} | {rate.rps:,.0f} "
+            f"| {rate.rps / base.rps:.0%} | {rate.p99_ms:.2f} | {rate.cpu_us:.0f} |"
+            for name, rate in rates.items()
+        ),
+    ]
+
+
+def _verifying(took: list[Took]) -> list[str]:
+    base = next(each.us for each in took if each.name == SIGNATURE)
+    return [
+        "| | µs a token | of joserfc's signature check |",
+        "|---|---:|---:|",
+        *(f"| {each.name} | {each.us:.1f} | {each.us / base:.2f} |" for each in took),
+    ]
 
 
 def _lists(rows: list[Row]) -> list[str]:

@@ -20,6 +20,7 @@ CLIENT = {
     "suspended_at",
     "secret_rotated_at",
     "last_token_at",
+    "limit_per_minute",
 }
 
 
@@ -60,6 +61,30 @@ def test_a_created_client_gets_tokens(caller: Caller) -> None:
     assert expires - datetime.now(UTC) > timedelta(days=29)
     credentials = Credentials(made["client_id"], made["client_secret"])
     assert caller.server.token(credentials).status_code == 200
+
+
+def test_a_limit_is_set_changed_and_taken_away(caller: Caller) -> None:
+    """At creation or later; null is the API's own, and what is left out stays."""
+    new = {"name": "CRM sync", "scopes": ["customers:read"]}
+    made = caller("POST", "/clients", json={**new, "limit_per_minute": 60}).json()
+    path = f"/clients/{made['client_id']}"
+
+    assert made["limit_per_minute"] == caller("GET", path).json()["limit_per_minute"] == 60
+    assert caller("PATCH", path, json={"name": "Other"}).json()["limit_per_minute"] == 60
+    changed = caller("PATCH", path, json={"limit_per_minute": 1_000_000})
+    assert changed.json()["limit_per_minute"] == 1_000_000
+    assert changed.headers["etag"] == '"3"'
+    assert caller("PATCH", path, json={"limit_per_minute": None}).json()["limit_per_minute"] is None
+    assert caller("POST", "/clients", json=new).json()["limit_per_minute"] is None
+    events = caller("GET", "/audit-events", params={"client_id": made["client_id"]}).json()["items"]
+    assert [(event["event"], event["detail"].get("limit_per_minute")) for event in events] == [
+        ("client.updated", None),
+        ("client.updated", 1_000_000),
+        ("client.updated", None),
+        ("client.created", 60),
+    ]
+    assert "limit_per_minute" in events[0]["detail"]
+    assert "limit_per_minute" not in events[2]["detail"]
 
 
 @pytest.mark.spec("threats", "14", "A secret appears in one answer only")
@@ -204,6 +229,12 @@ def test_a_deleted_client_is_gone_but_for_its_trail(caller: Caller) -> None:
 @pytest.mark.parametrize(
     ("body", "member"),
     [
+        ({"name": "x", "scopes": ["customers:read"], "limit_per_minute": 0}, "limit_per_minute"),
+        ({"name": "x", "scopes": ["customers:read"], "limit_per_minute": True}, "limit_per_minute"),
+        (
+            {"name": "x", "scopes": ["customers:read"], "limit_per_minute": 10**7},
+            "limit_per_minute",
+        ),
         ({"name": "", "scopes": ["customers:read"]}, "name"),
         ({"name": " ", "scopes": ["customers:read"]}, "name"),
         ({"name": "x" * 101, "scopes": ["customers:read"]}, "name"),

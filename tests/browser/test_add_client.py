@@ -115,11 +115,13 @@ def test_what_cannot_be_is_said_beside_what_was_typed(page: Page) -> None:
     """Nothing typed is lost."""
     page.get_by_label("Name").fill("No scopes")
     page.get_by_label("Description").fill("Kept")
+    page.get_by_label("Requests a minute").fill("60")
     _add(page)
 
     expect(page.get_by_role("alert")).to_contain_text("at least one scope")
     expect(page.get_by_label("Name")).to_have_value("No scopes")
     expect(page.get_by_label("Description")).to_have_value("Kept")
+    expect(page.get_by_label("Requests a minute")).to_have_value("60")
 
 
 def test_without_scripts_it_is_a_form(new_desk: Callable[..., Desk]) -> None:

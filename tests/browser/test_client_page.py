@@ -127,7 +127,7 @@ def test_deleting_takes_the_name_and_an_old_sign_in_takes_the_password(desk: Des
 
 
 @pytest.mark.main_flow
-def test_scopes_name_and_description_are_changed(desk: Desk, client: Credentials) -> None:
+def test_scopes_name_and_limit_are_changed(desk: Desk, client: Credentials) -> None:
     """The next token has the new scopes."""
     page = _open(desk, client, "Update Scopes")
     page.get_by_role("checkbox", name="customers:read").uncheck()
@@ -138,8 +138,16 @@ def test_scopes_name_and_description_are_changed(desk: Desk, client: Credentials
     page.get_by_role("button", name="Actions").click()
     page.get_by_role("link", name="Edit", exact=True).click()
     page.get_by_label("Name").fill("CRM <b>sync</b> & more")
+    page.get_by_label("Requests a minute").fill("1200")
     page.get_by_role("button", name="Save").click()
 
+    expect(page.get_by_label("Facts")).to_contain_text("up to 1,200 requests a minute")
+    page.get_by_role("button", name="Actions").click()
+    page.get_by_role("link", name="Edit", exact=True).click()
+    expect(page.get_by_label("Requests a minute")).to_have_value("1200")
+    page.get_by_label("Requests a minute").fill("")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Facts")).to_contain_text("the API’s own")
     expect(page.get_by_role("heading", level=1)).to_contain_text("CRM <b>sync</b> & more")
 
 

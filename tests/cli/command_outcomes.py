@@ -9,7 +9,7 @@ from support.installation import Finished, Installation
 CLIENT_MEMBERS = {
     *("client_id", "name", "description", "scopes", "status", "organization"),
     *("created_at", "created_by", "expires_at", "suspended_at", "secret_rotated_at"),
-    "last_token_at",
+    *("last_token_at", "limit_per_minute"),
 }
 EVENT_MEMBERS = {
     *("id", "time", "event", "actor", "client_id", "client_name", "organization"),

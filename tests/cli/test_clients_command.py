@@ -18,9 +18,9 @@ _NAME = "Reporting dashboard"
 def test_the_life_of_a_client(installation: Installation) -> None:
     """Created, narrowed, suspended, activated, revoked, rotated, deleted; each on record."""
     run = installation.command
-    options = ("--description", "Ask Ann", "--expires-in-days", "30", "--json")
+    options = ("--description", "Ask Ann", "--expires-in-days", "30", "--limit-per-minute", "60")
     scopes = ("--scope", "customers:read", "--scope", "bookings:read")
-    made = json_of(run("clients", "create", "--name", _NAME, *scopes, *options))
+    made = json_of(run("clients", "create", "--name", _NAME, *scopes, *options, "--json"))
 
     assert made.keys() == CLIENT_MEMBERS | {"client_secret"}
     assert is_well_formed(made["client_secret"])
@@ -32,6 +32,7 @@ def test_the_life_of_a_client(installation: Installation) -> None:
     assert (made["status"], made["organization"]) == ("active", "default")
     lives = datetime.fromisoformat(made["expires_at"]) - datetime.fromisoformat(made["created_at"])
     assert lives == timedelta(days=30)
+    assert made["limit_per_minute"] == 60
 
     shown, listed = each(
         installation, [("clients", "show", client_id, "--json"), ("clients", "list", "--json")]
@@ -43,6 +44,13 @@ def test_the_life_of_a_client(installation: Installation) -> None:
         run("clients", "set-scopes", client_id, "--scope", "customers:read", "--json")
     )
     assert narrowed == {**made, "scopes": ["customers:read"]}
+
+    limited = json_of(run("clients", "set-limit", client_id, "1200", "--json"))
+    assert limited == {**narrowed, "limit_per_minute": 1200}
+    assert (
+        "Limit           the API's own\n" in run("clients", "set-limit", client_id, "none").stdout
+    )
+    narrowed = {**narrowed, "limit_per_minute": None}
 
     suspended = json_of(run("clients", "suspend", client_id, "--json"))
     assert suspended["status"] == "suspended"
@@ -60,7 +68,8 @@ def test_the_life_of_a_client(installation: Installation) -> None:
 
     events = installation.events(client_id=client_id)
     assert [event["event"].removeprefix("client.") for event in events] == [
-        *("created", "scopes_changed", "suspended", "activated", "tokens_revoked"),
+        *("created", "scopes_changed", "updated", "updated"),
+        *("suspended", "activated", "tokens_revoked"),
         *("secret_rotated", "deleted"),
     ]
     assert all(event["actor"] == made["created_by"] for event in events)

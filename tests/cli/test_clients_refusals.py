@@ -65,6 +65,7 @@ def test_scopes_expiry_and_organization_have_to_make_sense(
     wanted: dict[tuple[str, ...], str] = {
         ("--scope", "Customers:\udcff"): "scopes: there is no scope Customers:\ufffd",
         ("--expires-in-days", "9" * 30): "expires_in_days: give 1 to 3650 days",
+        ("--limit-per-minute", "0"): "limit_per_minute: give 1 to 1,000,000 requests a minute",
         ("--organization", "other\udcff"): "organization: there is no organization 'other\ufffd'",
     }
 
@@ -79,12 +80,13 @@ def test_scopes_expiry_and_organization_have_to_make_sense(
 def test_wrong_usage(sqlite_installation: Installation) -> None:
     """Exit status 2: what has to be given is missing, or is not of its kind."""
     made = sqlite_installation.create_client("customers:read")
-    missing, no_scope, no_number, unsure = each(
+    missing, no_scope, no_number, no_limit, unsure = each(
         sqlite_installation,
         [
             ("clients", "create", "--scope", "customers:read"),
             ("clients", "set-scopes", made.client_id),
             (*_CREATE, "CRM sync", "--expires-in-days", "soon"),
+            ("clients", "set-limit", made.client_id, "much"),
             ("clients", "delete", made.client_id),
         ],
     )
@@ -92,6 +94,7 @@ def test_wrong_usage(sqlite_installation: Installation) -> None:
     assert "--name" in wrong_usage(missing)
     assert "--scope" in wrong_usage(no_scope)
     assert "--expires-in-days" in wrong_usage(no_number)
+    assert refusal(no_limit, status=2) == "give 1 to 1,000,000 requests a minute, or none"
     assert refusal(unsure, status=2) == "deleting cannot be undone; say so with --yes"
     assert sqlite_installation.command("clients", "show", made.client_id).status == 0
 

@@ -65,11 +65,14 @@ def test_a_catalogue_is_applied(installation: Installation, tmp_path: Path) -> N
     assert again.stdout == "Nothing to change: the catalogue says this already.\n"
     listed = json_of(as_json)["items"]
     assert [api["key"] for api in listed] == ["bookings"]
-    assert listed[0].keys() == {"key", "identifier", "name", "base_url", "retired", "scopes"}
+    assert listed[0].keys() == {
+        *("key", "identifier", "name", "base_url", "limit_per_minute", "retired", "scopes"),
+    }
     assert listed[0]["scopes"][0] == {
         "name": "bookings:read",
         "description": "Read a customer's event bookings",
         "grants": ["GET /customer/{id}/bookings"],
+        "limit_per_minute": None,
         "retired": False,
     }
     retired = [scope["name"] for scope in listed[0]["scopes"] if scope["retired"]]
@@ -87,6 +90,28 @@ def test_a_catalogue_is_applied(installation: Installation, tmp_path: Path) -> N
 
 @pytest.mark.spec("contract", "Catalogue", "a file without any [[api]] is refused")
 @pytest.mark.spec("contract", "Credentials", "a catalogue that gives it to two is refused")
+def test_limits_are_applied_and_shown(sqlite_installation: Installation, tmp_path: Path) -> None:
+    """A dry run names what another limit changes; the list has them once there is one."""
+    run, file = sqlite_installation.command, tmp_path / "next.toml"
+    unlimited = CATALOGUE.replace('name = "Bookings API"', 'name = "Bookings API"\n{}', 1)
+    file.write_text(unlimited.replace("{}", "limit_per_minute = 600", 1))
+    assert "Requests a minute" not in run("scopes", "list").stdout
+
+    rehearsal = json_of(run("scopes", "apply", str(file), "--dry-run", "--json"))
+    assert rehearsal["changed"] == ["api bookings"]
+    run("scopes", "apply", str(file))
+    file.write_text(file.read_text() + "limit_per_minute = 1000000\n")
+    assert json_of(run("scopes", "apply", str(file), "--json"))["changed"] == ["invoices:read"]
+
+    bookings, billing = json_of(run("scopes", "list", "--json"))["items"]
+    assert (bookings["limit_per_minute"], billing["limit_per_minute"]) == (600, None)
+    assert billing["scopes"][0]["limit_per_minute"] == 1_000_000
+    heading, *rows = run("scopes", "list").stdout.splitlines()
+    assert "Requests a minute" in heading
+    assert "600 (API)" in rows[0]
+    assert "1,000,000 (scope)" in rows[-1]
+
+
 def test_a_bad_catalogue_changes_nothing(sqlite_installation: Installation, tmp_path: Path) -> None:
     """Whatever is wrong with the file, there is a line for it, and all stays as it was."""
     management = f'identifier = "http://localhost:{sqlite_installation.port}/api/v1"'

@@ -27,7 +27,7 @@ def test_all_settings_faults_are_listed(tmp_path: Path, sqlite_installation: Ins
         "HOURPASS_SIGNING_ALGORITHM": "HS256",
         "HOURPASS_KEY_PERIOD_DAYS": "0",
         "HOURPASS_TLS_CERT_FILE": str(tmp_path / "cert.pem"),
-        "HOURPASS_LIMITS_URL": "redis://localhost",
+        "HOURPASS_LIMITS_URL": "redis://:hunter2@localhost/hunter2",
     }
 
     outcomes = each(sqlite_installation, [("serve",), ("clients", "list")], **environ)

@@ -5,7 +5,7 @@ import re
 from generated_docs import CONFORMANCE, ROOT, SETTINGS, conformance_page, marks_of, settings_page
 
 from hourpass.oauth import errors
-from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError, RateLimited
 from hourpass.server.audit.events import Event
 from hourpass.server.keys import model
 
@@ -35,7 +35,7 @@ def _subclasses(kind: type[OAuthError]) -> set[type[OAuthError]]:
 def test_every_error_of_the_token_endpoint_is_explained() -> None:
     """Each has a row with its status, its code and, where there is one, its reason."""
     page = (ROOT / "docs/errors.md").read_text("utf-8")
-    of_an_api = _subclasses(InvalidToken) | _subclasses(InsufficientScope)
+    of_an_api = _subclasses(InvalidToken) | _subclasses(InsufficientScope) | {RateLimited}
     kinds = {
         kind
         for kind in _subclasses(OAuthError) - of_an_api - {OAuthError, _ONLY_AUTHORIZE}

@@ -69,6 +69,16 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
         "MASTER_KEY_FILE: set this or HOURPASS_MASTER_KEY, not both",
     ),
     "metrics": ({"METRICS_PORT": "9090"}, "METRICS_PORT: not available in this version; unset it"),
+    "limits of another kind": ({"LIMITS_URL": "memcached://x"}, "LIMITS_URL: give an address that"),
+    "limits without a host": ({"LIMITS_URL": "redis://"}, "LIMITS_URL: give redis://<host>"),
+    "limits that could wait": (
+        {"LIMITS_URL": "redis://x?timeout=9"},
+        "LIMITS_URL: the only options",
+    ),
+    "limits and their file": (
+        {"LIMITS_URL": "redis://x", "LIMITS_URL_FILE": "/dev/null"},
+        "LIMITS_URL_FILE: set this or HOURPASS_LIMITS_URL, not both",
+    ),
     "leaks": ({"LEAKS": "alert"}, "LEAKS: not available in this version; unset it"),
 }
 
@@ -134,7 +144,7 @@ def test_all_faults_are_listed_together(tmp_path: Path) -> None:
         LOG_LEVEL="loud",
         TLS_CERT_FILE="/dev/null/no",
         MASTER_KEY_FILE="no",
-        LIMITS_URL="redis://x",
+        LIMITS_URL="redis:/x",
         CATALOGUE="no.toml",
     )
     assert sorted(fault.partition(":")[0] for fault in found) == [

@@ -6,7 +6,17 @@ from typing import Annotated
 import typer
 
 from hourpass.cli.installation import by_command, opened
-from hourpass.cli.output import AsJson, print_facts, print_json, print_table, refuse, say, when
+from hourpass.cli.output import (
+    USAGE,
+    AsJson,
+    print_facts,
+    print_json,
+    print_table,
+    refuse,
+    say,
+    when,
+)
+from hourpass.limits import MAX_PER_MINUTE
 from hourpass.server.audit.events import printable
 from hourpass.server.clients import lifecycle, store, wire
 from hourpass.server.clients.lifecycle import NewClient, WithSecret
@@ -38,6 +48,9 @@ def create(
     expires_in_days: Annotated[
         int | None, typer.Option(help="1 to 3650; left out: no expiry.")
     ] = None,
+    limit_per_minute: Annotated[
+        int | None, typer.Option(help="Requests a minute; left out: the API's own limit.")
+    ] = None,
     organization: Annotated[str, typer.Option(help="The organization's ID.")] = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -47,6 +60,7 @@ def create(
         scopes=frozenset(scope),
         description=description,
         expires_in_days=expires_in_days,
+        limit_per_minute=limit_per_minute,
         organization=organization,
     )
     with opened() as context:
@@ -115,6 +129,29 @@ def set_scopes(
     with opened() as context:
         client = lifecycle.set_scopes(
             context.database, client_id, frozenset(scope), by_command(organization)
+        )
+        _print(context, client, as_json=as_json)
+
+
+@app.command()
+def set_limit(
+    client_id: _Id,
+    limit: Annotated[
+        str, typer.Argument(metavar="N|none", help="Requests a minute; none: the API's own limit.")
+    ],
+    organization: _Organization = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how many requests a minute an API client may make."""
+    is_number = limit.isascii() and limit.isdigit() and len(limit) < 10
+    if not is_number and limit != "none":
+        refuse(f"give 1 to {MAX_PER_MINUTE:,} requests a minute, or none", status=USAGE)
+    with opened() as context:
+        client = lifecycle.update(
+            context.database,
+            client_id,
+            by_command(organization),
+            limit_per_minute=int(limit) if is_number else None,
         )
         _print(context, client, as_json=as_json)
 
@@ -239,11 +276,18 @@ def _print(context: Context, client: Client, *, as_json: bool) -> None:
         ("Organization", client.organization),
         ("Created", f"{when(client.created_at)} by {client.created_by.name}"),
         ("Expires", when(client.expires_at, never="never")),
+        ("Limit", _limit(client)),
         ("Suspended", when(client.suspended_at)),
         ("Secret rotated", when(client.secret_rotated_at, never="never")),
         ("Last token", when(last, never="none yet")),
     ]
     print_facts(facts)
+
+
+def _limit(client: Client) -> str:
+    if client.limit_per_minute is None:
+        return "the API's own"
+    return f"up to {client.limit_per_minute:,} requests a minute"
 
 
 def _print_with_secret(made: WithSecret) -> None:

@@ -11,6 +11,7 @@ from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_json, print_table, refuse, say
 from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file, openapi
+from hourpass.server.catalogue.model import Api, Scope
 from hourpass.server.catalogue.wire import api_as_json
 
 app = typer.Typer()
@@ -26,13 +27,19 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         print_json({"items": [api_as_json(api) for api in apis]})
         return
+    is_limited = any(_limits(api, scope) for api in apis for scope in api.scopes)
     rows = [
-        (scope.name + (" (retired)" if scope.retired else ""), api.name, scope.description)
+        (
+            scope.name + (" (retired)" if scope.retired else ""),
+            api.name,
+            *((_limits(api, scope) or "–",) if is_limited else ()),
+            scope.description,
+        )
         for api in apis
         for scope in api.scopes
     ]
     print_table(
-        ("Scope", "API", "Description"),
+        ("Scope", "API", *(("Requests a minute",) if is_limited else ()), "Description"),
         rows,
         "The catalogue is empty; `hourpass scopes apply FILE` fills it.",
         wraps="Description",
@@ -90,6 +97,12 @@ def import_openapi(
     for line in imported.left_out:
         say(f"Left out: {line}")
     say("Look it over, save it as hourpass.toml, then `hourpass scopes apply hourpass.toml`.")
+
+
+def _limits(api: Api, scope: Scope) -> str:
+    """Requests a minute of one client: at the API, and of those that the scope grants."""
+    told = ((api.limit_per_minute, "API"), (scope.limit_per_minute, "scope"))
+    return ", ".join(f"{limit:,} ({whose})" for limit, whose in told if limit is not None)
 
 
 def read_text(path: Path) -> str:

@@ -5,11 +5,11 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError, RateLimited
 
 RETRY_AFTER_S = 10
 """Of a 503: for that long a verifier does not ask again for keys that it could not read."""
-_BEARER = re.compile(r"bearer +([A-Za-z0-9._~+/-]+=*)", re.IGNORECASE)
+_CREDENTIALS = re.compile(r" +([A-Za-z0-9._~+/-]+=*)")  # without case it would be much slower
 _IS_BEARER = re.compile(r"bearer(?![!#$%&'*+.^_`|~0-9A-Za-z-])", re.IGNORECASE)
 # Gateways to CGI-like interfaces join repeated headers by a comma (RFC 9110 section 5.3).
 _JOINED = re.compile(r"(?:^|,)[ \t]*(?:,|$|(?:bearer|basic)[ \t])", re.IGNORECASE)
@@ -44,9 +44,10 @@ def bearer_token(authorization: Sequence[str]) -> str:
     if not authorization:
         raise MissingToken(detail="no Authorization header")
     value = authorization[0].strip(" \t")
-    match = _BEARER.fullmatch(value) if len(authorization) == 1 else None
-    if match is not None:
-        return match[1]
+    if len(authorization) == 1 and value[:6].lower() == "bearer":
+        match = _CREDENTIALS.fullmatch(value, 6)
+        if match is not None:
+            return match[1]
     if len(authorization) > 1 or ("," in value and _JOINED.search(value)):
         raise InvalidToken("send one Authorization header", detail="repeated Authorization header")
     if _IS_BEARER.match(value) is None:
@@ -74,7 +75,9 @@ def answer(refusal: OAuthError, realm: str, resource_metadata: str | None = None
     """Status, headers and JSON body of a refusal; its private detail is in none of them."""
     body = json.dumps({"error": refusal.code, "error_description": refusal.description})
     headers = [("content-type", "application/json"), ("cache-control", "no-store")]
-    if refusal.status >= 500:
+    if isinstance(refusal, RateLimited):
+        headers += refusal.headers
+    elif refusal.status >= 500:
         headers.append(("retry-after", str(RETRY_AFTER_S)))
     else:
         headers.append(("www-authenticate", challenge(refusal, realm, resource_metadata)))

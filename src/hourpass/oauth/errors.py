@@ -6,7 +6,8 @@
     ├── InvalidClient ── ClientSuspended · ClientExpired · OrganizationSuspended
     ├── InvalidScope · InvalidTarget · UnsupportedGrantType · UnsupportedResponseType
     ├── ServerError · TemporarilyUnavailable
-    └── InvalidToken · InsufficientScope                      (answers of an API, RFC 6750)
+    ├── InvalidToken · InsufficientScope                      (answers of an API, RFC 6750)
+    └── RateLimited                                           (likewise, RFC 6585)
 
 An error has public words (`code`, `description`, `reason`), which are sent, and a private
 `detail`, which is for the operator's eyes (audit, log) and never leaves the server.
@@ -159,3 +160,15 @@ class InsufficientScope(OAuthError):
             needed = f"this request needs the scope {' '.join(scopes)}"
             description = needed if scopes else "no scope of this API grants this request"
         super().__init__(description)
+
+
+class RateLimited(OAuthError):
+    """The token is good, but its client makes too many requests (RFC 6585 section 4)."""
+
+    code, status = "rate_limited", 429
+    description = "too many requests in this minute; go on when Retry-After has passed"
+
+    def __init__(self, headers: tuple[tuple[str, str], ...]) -> None:
+        """`headers` of the answer, names in lower case: Retry-After, RateLimit and its policy."""
+        self.headers = headers
+        super().__init__()

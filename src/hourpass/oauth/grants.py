@@ -18,6 +18,7 @@ _SEGMENT = r"(?:\{[A-Za-z][A-Za-z0-9_]*\}|[A-Za-z0-9._~!$&'()*+,=:@%-]+)"
 _GRANT = re.compile(rf"([A-Z]+) (/|(?:/{_SEGMENT})+/?)")
 # RFC 3986 section 3.3, less `;`: what follows it some servers drop, and some do not.
 _PATH = re.compile(r"(?:/(?:[A-Za-z0-9._~!$&'()*+,=:@-]|%[0-9A-Fa-f]{2})*)+")
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._~!$&'()*+,=:@/-]*")  # the same without escapes
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _FORBIDDEN_IN_SEGMENT = re.compile(r"[\x00-\x1f\x7f/\\;?#]")
 
@@ -62,7 +63,7 @@ def segments(target: str) -> tuple[str, ...]:
     path = target.partition("?")[0]
     if "#" in target:
         raise AmbiguousPath("a request target has no fragment")
-    if _PATH.fullmatch(path) is None:
+    if _PLAIN_PATH.fullmatch(path) is None and _PATH.fullmatch(path) is None:
         raise AmbiguousPath("the path has characters that do not belong into one")
     if "//" in path:
         raise AmbiguousPath("the path has two slashes in a row")

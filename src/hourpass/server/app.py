@@ -8,6 +8,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
 
+from hourpass.limits import Limiter
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
 from hourpass.server.clients import once
@@ -27,6 +28,7 @@ from hourpass.server.endpoints.inquiry import (
     introspection,
     revocation,
 )
+from hourpass.server.endpoints.leaks import LeaksEndpoint
 from hourpass.server.endpoints.token import TokenEndpoint
 from hourpass.server.endpoints.verify import VerifyEndpoint
 from hourpass.server.keys import operations
@@ -64,7 +66,9 @@ class App:
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
         self._live = online_checks(context)
         path = urlsplit(settings.issuer).path
-        verify = VerifyEndpoint(self._live, path)
+        url = settings.limits_url
+        self._limiter = Limiter(None if url is None else url.get_secret_value())
+        verify = VerifyEndpoint(self._live, self._limiter, path)
         self._timetable: asyncio.Task[None] | None = None
         self._routes = _routes(
             settings.issuer,
@@ -73,6 +77,12 @@ class App:
                 "/introspect": self._inquiry("introspect", introspection(settings.issuer)),
                 "/revoke": self._inquiry("revoke", revocation(context.database)),
                 "/verify": verify,
+                "/leaks": LeaksEndpoint(
+                    context.database,
+                    context.keyring,
+                    settings.trusted_proxies,
+                    suspend=settings.leaks == "suspend",
+                ),
                 metadata.WELL_KNOWN: MetadataEndpoint(settings.issuer),
                 "/.well-known/jwks.json": JwksEndpoint(self._jwks),
                 "/": HomeEndpoint(path),
@@ -124,6 +134,7 @@ class App:
                     self._timetable.cancel()
                 await self._commits.stop()
                 await self._live.close()
+                self._limiter.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 

@@ -25,13 +25,14 @@ from pydantic import (
     model_validator,
 )
 
+from hourpass.limits.shared import problem_with
 from hourpass.oauth.jose import Algorithm
 from hourpass.server.keys.master import MasterKeys
 
 PREFIX = "HOURPASS_"
-_WITH_FILE_FORM = ("master_key", "database_url")
+_WITH_FILE_FORM = ("master_key", "database_url", "limits_url")
 # Named by the contract, not acted upon yet: set, they would promise what does not happen.
-_NOT_YET = ("METRICS_PORT", "METRICS_HOST", "AUDIT_RETENTION_DAYS", "LEAKS", "LIMITS_URL")
+_NOT_YET = ("METRICS_PORT", "METRICS_HOST", "AUDIT_RETENTION_DAYS")
 
 
 class SettingsFault(Exception):
@@ -83,6 +84,17 @@ class Settings(BaseModel):
     )
     key_period_days: int = Field(
         default=90, ge=1, le=3650, description="How long a signing key signs, in days."
+    )
+    limits_url: SecretStr | None = Field(
+        default=None,
+        description="`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://…`: the Valkey "
+        "or Redis in which all processes count one limit of requests. Without it each process "
+        "counts for itself. Also as HOURPASS_LIMITS_URL_FILE.",
+    )
+    leaks: Literal["suspend", "alert"] = Field(
+        default="suspend",
+        description="What the report of a leaked secret does (`POST /leaks`): suspend its client "
+        "and revoke its live tokens, or (`alert`) only put it on record.",
     )
     tls_cert_file: Path | None = Field(default=None, description="PEM file: serve TLS itself.")
     tls_key_file: Path | None = Field(default=None, description="PEM file: the private key.")
@@ -142,6 +154,14 @@ class Settings(BaseModel):
     def _master_key(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             MasterKeys.parse(value.get_secret_value())
+        return value
+
+    @field_validator("limits_url")
+    @classmethod
+    def _limits_url(cls, value: SecretStr | None) -> SecretStr | None:
+        problem = None if value is None else problem_with(value.get_secret_value())
+        if problem is not None:
+            raise ValueError(problem)
         return value
 
     @field_validator("tls_cert_file", "tls_key_file", "catalogue")

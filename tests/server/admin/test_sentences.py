@@ -44,6 +44,14 @@ def _event(name: str, /, *, client: str | None = "CRM sync", **detail: object) -
             _event("client.updated", name_before="CRM", name="CRM sync"),
             "ana@example.com renamed CRM sync, before “CRM”",
         ),
+        (
+            _event("client.updated", limit_per_minute=1200),
+            "ana@example.com set the limit of CRM sync: up to 1,200 requests a minute",
+        ),
+        (
+            _event("client.updated", name_before="CRM", name="CRM sync", limit_per_minute=None),
+            "ana@example.com renamed CRM sync, before “CRM”; its limit: the API’s own",
+        ),
         (_event("token.issued", scope="a:read"), "CRM sync got a token for a:read"),
         (
             _event("token.refused", reason="wrong_secret", count=1200),

@@ -178,6 +178,17 @@ BAD_FILES: dict[str, tuple[str, str]] = {
         API + SCOPE.replace('["GET /bookings"]', '"GET /bookings"'),
         "grants has to be a list",
     ),
+    "limit of none": (
+        API + SCOPE + "limit_per_minute = 0",
+        "scope bookings:read: limit_per_minute",
+    ),
+    "limit too high": (
+        API + "limit_per_minute = 1000001" + SCOPE,
+        "api bookings: limit_per_minute has to be a whole number, 1-1000000",
+    ),
+    "limit a fraction": (API + "limit_per_minute = 1.0" + SCOPE, "has to be a whole number"),
+    "limit a text": (API + "limit_per_minute = '60'" + SCOPE, "has to be a whole number"),
+    "limit a truth": (API + "limit_per_minute = true" + SCOPE, "has to be a whole number"),
     "grant a number": (API + SCOPE.replace('"GET /bookings"', "7"), "'7' is not of the form"),
 }
 BAD_GRANTS = [
@@ -333,23 +344,30 @@ _GRANTS = st.builds(
         lambda parts: "/" + "/".join(parts)
     ),
 )
+_LIMITS = st.none() | st.integers(1, 1_000_000)
 _SCOPES = st.builds(
     Scope,
     name=_SCOPE_NAMES,
     description=_WORDS,
     grants=st.lists(_GRANTS, max_size=3, unique=True).map(tuple),
+    limit_per_minute=_LIMITS,
 )
 
 
-@given(scopes=st.lists(_SCOPES, min_size=1, max_size=3, unique_by=lambda s: s.name), name=_WORDS)
-def test_what_is_written_reads_back(scopes: list[Scope], name: str) -> None:
-    """Names, descriptions and grants arrive unchanged, in the order of the file."""
+@given(
+    scopes=st.lists(_SCOPES, min_size=1, max_size=3, unique_by=lambda s: s.name),
+    name=_WORDS,
+    limit=_LIMITS,
+)
+def test_what_is_written_reads_back(scopes: list[Scope], name: str, limit: int | None) -> None:
+    """Names, descriptions, grants and limits arrive unchanged, in the order of the file."""
     api = Api(
         key="a",
         identifier="urn:example:a",
         name=name,
         base_url="https://a.example/v1",
         scopes=tuple(scopes),
+        limit_per_minute=limit,
     )
     assert file.parse(file.write((api,))) == (api,)
 

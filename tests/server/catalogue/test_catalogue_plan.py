@@ -1,6 +1,7 @@
 """What applying a file does to the catalogue, as pure values."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,12 +16,12 @@ SCOPE_NAMES = ["a:read", "a:write", "b:read", "c:read"]
 KEYS = ["a", "b", "c"]
 
 
-def scope(name: str, description: str = "One", **more: bool) -> Scope:
+def scope(name: str, description: str = "One", **more: Any) -> Scope:
     """A scope of this name."""
     return Scope(name=name, description=description, grants=(Grant("GET", "/"),), **more)
 
 
-def api(key: str, *scopes: Scope, identifier: str = "", **more: bool) -> Api:
+def api(key: str, *scopes: Scope, identifier: str = "", **more: Any) -> Api:
     """An API of this key; its identifier follows from it unless given."""
     identifier = identifier or f"https://{key}.example"
     return Api(key=key, identifier=identifier, name=key, base_url=identifier, scopes=scopes, **more)
@@ -207,6 +208,20 @@ def test_identifiers_that_change_places_are_two_changed_apis() -> None:
 
     assert after == new
     assert changes == Changes(changed=("api a", "api b"))
+
+
+def test_another_limit_is_a_change() -> None:
+    """Of the API or of the scope, whichever has it; a retired scope keeps its own."""
+    old = (api("a", scope("a:read", limit_per_minute=5), scope("a:write")),)
+    new = (api("a", scope("a:read", limit_per_minute=6), scope("a:write"), limit_per_minute=600),)
+
+    after, changes = plan(old, new, frozenset())
+
+    assert after == new
+    assert changes == Changes(changed=("api a", "a:read"))
+    after, changes = plan(new, (api("a", scope("a:write")),), frozenset({"a:read"}))
+    assert after[0].scopes[-1].limit_per_minute == 6
+    assert changes == Changes(changed=("api a",), retired=("a:read",))
 
 
 def test_a_scope_that_moves_to_another_api_is_a_changed_scope() -> None:

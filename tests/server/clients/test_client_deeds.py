@@ -247,6 +247,9 @@ NO_OPS: dict[str, Callable[[Database, str], Client]] = {
     "update": lambda database, it: lifecycle.update(
         database, it, TESTER, name=" Test client ", description=""
     ),
+    "update with the limit it has": lambda database, it: lifecycle.update(
+        database, it, TESTER, limit_per_minute=None
+    ),
     "update nothing": lambda database, it: lifecycle.update(database, it, TESTER),
     "set_scopes": lambda database, it: lifecycle.set_scopes(
         database, it, frozenset({"customers:read"}), TESTER
@@ -300,9 +303,14 @@ def test_an_update_says_what_it_changed(home: Installation) -> None:
 
     lifecycle.update(database, client_id, TESTER, name="Second")
     lifecycle.update(database, client_id, TESTER, name="Second", description="Ask Ada")
+    lifecycle.update(database, client_id, TESTER, limit_per_minute=60)
+    lifecycle.update(database, client_id, TESTER, limit_per_minute=None)
 
     assert [e["detail"] for e in home.events(client_id=client_id)[1:]] == [
         {"name_before": "Test client", "name": "Second"},
         {"description": "Ask Ada"},
+        {"limit_per_minute": 60},
+        {"limit_per_minute": None},
     ]
-    assert stored(home, client_id).description == "Ask Ada"
+    after = stored(home, client_id)
+    assert (after.description, after.limit_per_minute, after.version) == ("Ask Ada", None, 5)

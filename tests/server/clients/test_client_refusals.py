@@ -182,6 +182,14 @@ def test_an_organization_that_is_not_there_is_refused(
             NewClient(name="a", scopes=frozenset({"customers:read"}), expires_in_days=3651),
             "expires_in_days",
         ),
+        (
+            NewClient(name="a", scopes=frozenset({"customers:read"}), limit_per_minute=0),
+            "limit_per_minute",
+        ),
+        (
+            NewClient(name="a", scopes=frozenset({"customers:read"}), limit_per_minute=1_000_001),
+            "limit_per_minute",
+        ),
     ],
 )
 def test_a_client_that_cannot_be_is_not_made(

@@ -45,6 +45,7 @@ EVERY = [
     client(7, suspended_at=NOW, expires_at=NOW + timedelta(days=3650), organization="acme"),
     client(8, scopes=frozenset({"bookings:read"}), secret_rotated_at=NOW, token_generation=9),
     client(9, expires_at=NOW + timedelta(days=1), scopes=frozenset({"bookings:read"})),
+    client(10, limit_per_minute=1_000_000),
 ]
 
 
@@ -52,7 +53,7 @@ EVERY = [
 def home(
     new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Installation]:
-    """An installation with the nine clients above, which these tests only read."""
+    """An installation with the clients above, which these tests only read."""
     made = new_installation(tmp_path_factory.mktemp("store"))
     with made.context.database.write() as connection:
         acme = Organization(id="acme", name="Acme", created_at=NOW)

@@ -64,11 +64,23 @@ def _text(event: StoredEvent, name: str) -> str:
 
 
 def _updated(event: StoredEvent) -> Sentence:
-    before = _text(event, "name_before")
-    deed, more = (
-        ("renamed", f", before “{before}”") if before else ("changed the description of", "")
-    )
+    before, limit, more = _text(event, "name_before"), _limit(event), ""
+    if before:
+        deed, more = "renamed", f", before “{before}”"
+    elif "description" in event.detail:
+        deed = "changed the description of"
+    else:
+        deed, more, limit = "set the limit of", f": {limit}" if limit else "", ""
+    more += f"; its limit: {limit}" if limit else ""
     return Sentence(actor=event.actor.name, deed=deed, client=_client(event), more=more)
+
+
+def _limit(event: StoredEvent) -> str:
+    """The limit that a client got; empty when the event is not about it."""
+    if "limit_per_minute" not in event.detail:
+        return ""
+    number = event.detail["limit_per_minute"]
+    return f"up to {number:,} requests a minute" if isinstance(number, int) else "the API’s own"
 
 
 def _scopes(event: StoredEvent) -> str:

@@ -45,6 +45,7 @@ def list_scopes(call: Reader) -> Response:
                 "description": scope.description,
                 "api": api.key,
                 "grants": [str(grant) for grant in scope.grants],
+                "limit_per_minute": scope.limit_per_minute,
                 "retired": scope.retired,
             }
             for api in _apis(call)

@@ -15,7 +15,7 @@ from hourpass.server.api.problems import PRECONDITION_REQUIRED, Problem
 from hourpass.server.audit.events import printable
 from hourpass.server.clients import lifecycle, store, usage, wire
 from hourpass.server.clients.lifecycle import NewClient, WithSecret
-from hourpass.server.clients.model import Client
+from hourpass.server.clients.model import KEEP, Client
 from hourpass.server.clients.once import DoneBefore, Once
 from hourpass.server.clients.store import ClientFilter
 from hourpass.server.rights import CLIENTS_READ, CLIENTS_WRITE
@@ -61,6 +61,7 @@ def create(call: Writer, new: given.NewClient, key: Key = None) -> Response:
         scopes=frozenset(new.scopes),
         description=new.description,
         expires_in_days=new.expires_in_days,
+        limit_per_minute=new.limit_per_minute,
         organization=new.organization or call.client.organization,
     )
     once = _once(call, "POST /clients", key, new.model_dump_json())
@@ -135,6 +136,9 @@ def update(
         call.origin,
         name=change.name,
         description=change.description,
+        limit_per_minute=(
+            change.limit_per_minute if "limit_per_minute" in change.model_fields_set else KEEP
+        ),
         scopes=None if change.scopes is None else frozenset(change.scopes),
         expected_versions=_versions(if_match),
     )

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from hourpass.limits.rules import MAX_PER_MINUTE
 from hourpass.server.audit.events import Event
 from hourpass.server.clients.model import (
     MAX_DESCRIPTION,
@@ -59,6 +60,7 @@ def _whole(value: object) -> object:
 
 
 Days = Annotated[int, Field(ge=1, le=MAX_EXPIRES_IN_DAYS), BeforeValidator(_whole)]
+PerMinute = Annotated[int, Field(ge=1, le=MAX_PER_MINUTE), BeforeValidator(_whole)]
 ScopeName = Annotated[str, Field(min_length=1, max_length=200)]
 OrganizationId = Annotated[str, Field(pattern=f"^{ID_FORM}$")]
 
@@ -89,6 +91,9 @@ class NewClient(Given):
     organization: OrganizationId | None = Field(
         default=None, description="Its organization; left out: the caller's own."
     )
+    limit_per_minute: PerMinute | None = Field(
+        default=None, description="Requests a minute at each API; null: the API's own limit."
+    )
 
 
 class ClientChange(Given):
@@ -101,6 +106,10 @@ class ClientChange(Given):
     name: Name | None = None
     description: Description | None = None
     scopes: Annotated[list[ScopeName], Field(min_length=1, max_length=_MAX_SCOPES)] | None = None
+    limit_per_minute: PerMinute | None = Field(
+        default=None,
+        description="Requests a minute at each API; null: the API's own limit from now on.",
+    )
 
 
 class Revoking(Given):

@@ -32,6 +32,7 @@ _CLIENT: dict[str, Any] = {
     "suspended_at": None,
     "secret_rotated_at": None,
     "last_token_at": "2026-03-02T10:00:00.000000Z",
+    "limit_per_minute": None,
 }
 
 
@@ -52,6 +53,9 @@ class Client(BaseModel):
     suspended_at: Moment | None
     secret_rotated_at: Moment | None
     last_token_at: Moment | None = Field(description="May lag ten seconds.")
+    limit_per_minute: int | None = Field(
+        description="Requests a minute at each API; null: the API's own limit."
+    )
 
 
 class CreatedClient(Client):
@@ -123,6 +127,9 @@ class Scope(BaseModel):
     description: str
     api: str = Field(description="The key of its API.")
     grants: list[str]
+    limit_per_minute: int | None = Field(
+        description="Requests a minute that it grants to each client; null: no limit."
+    )
     retired: bool = Field(description="It cannot be granted any more.")
 
 
@@ -139,6 +146,7 @@ class ScopeOfApi(BaseModel):
     name: str
     description: str
     grants: list[str]
+    limit_per_minute: int | None
     retired: bool
 
 
@@ -149,6 +157,9 @@ class Api(BaseModel):
     identifier: str = Field(description="The `aud` of tokens for it; the value of `resource`.")
     name: str
     base_url: str
+    limit_per_minute: int | None = Field(
+        description="Requests a minute of each client without a limit of its own; null: no limit."
+    )
     retired: bool
     scopes: list[ScopeOfApi]
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+from hourpass.limits.rules import MAX_PER_MINUTE, is_limit
 from hourpass.oauth.grants import Grant
 from hourpass.server.audit.events import printable
 from hourpass.server.catalogue.model import (
@@ -18,8 +19,8 @@ from hourpass.server.catalogue.model import (
 )
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_API_MEMBERS = {"key", "identifier", "name", "base_url", "scope"}
-_SCOPE_MEMBERS = {"name", "description", "grants"}
+_API_MEMBERS = {"key", "identifier", "name", "base_url", "limit_per_minute", "scope"}
+_SCOPE_MEMBERS = {"name", "description", "grants", "limit_per_minute"}
 
 
 class CatalogueFault(Exception):
@@ -58,14 +59,18 @@ def write(apis: tuple[Api, ...]) -> str:
     for api in apis:
         lines += ["[[api]]", f"key = {_quoted(api.key)}"]
         lines += [f"identifier = {_quoted(api.identifier)}", f"name = {_quoted(api.name)}"]
-        lines += [f"base_url = {_quoted(api.base_url)}", ""]
+        lines += [f"base_url = {_quoted(api.base_url)}", *_limit_line(api.limit_per_minute), ""]
         for scope in api.scopes:
             lines += ["[[api.scope]]", f"name = {_quoted(scope.name)}"]
             lines.append(f"description = {_quoted(scope.description)}")
-            lines += ["grants = ["]
+            lines += [*_limit_line(scope.limit_per_minute), "grants = ["]
             lines += [f"    {_quoted(str(grant))}," for grant in scope.grants]
             lines += ["]", ""]
     return "\n".join(lines)
+
+
+def _limit_line(limit: int | None) -> list[str]:
+    return [] if limit is None else [f"limit_per_minute = {limit}"]
 
 
 def _quoted(text: str) -> str:
@@ -107,6 +112,7 @@ def _api(entry: Any, where: str, faults: list[str]) -> Api:
         name=_text(entry, "name", where, faults),
         base_url=base_url,
         scopes=tuple(_scope(scope, where, faults) for scope in scopes),
+        limit_per_minute=_limit(entry, where, faults),
     )
 
 
@@ -132,7 +138,23 @@ def _scope(entry: Any, where: str, faults: list[str]) -> Scope:
         except ValueError as fault:
             faults.append(f"{where}: {fault}")
     description = _text(entry, "description", where, faults, limit=500)
-    return Scope(name=name, description=description, grants=tuple(dict.fromkeys(grants)))
+    return Scope(
+        name=name,
+        description=description,
+        grants=tuple(dict.fromkeys(grants)),
+        limit_per_minute=_limit(entry, where, faults),
+    )
+
+
+def _limit(entry: dict[str, Any], where: str, faults: list[str]) -> int | None:
+    value = entry.get("limit_per_minute")
+    if value is None:
+        return None
+    if not is_limit(value):
+        faults.append(f"{where}: limit_per_minute has to be a whole number, 1-{MAX_PER_MINUTE}")
+        return None
+    number: int = value
+    return number
 
 
 def _text(

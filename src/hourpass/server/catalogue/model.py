@@ -31,24 +31,29 @@ class Scope:
     """A scope `resource:permission` of one API.
 
     A retired scope is no longer in the catalogue's file; whoever holds it keeps it, and
-    nobody else can get it.
+    nobody else can get it. `limit_per_minute` is how many requests it grants to each client.
     """
 
     name: str
     description: str
     grants: tuple[Grant, ...] = ()
+    limit_per_minute: int | None = None
     retired: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """An API (RFC 8707 "resource"): what a token is for; `identifier` is its `aud`."""
+    """An API (RFC 8707 "resource"): what a token is for; `identifier` is its `aud`.
+
+    `limit_per_minute` is how many requests each client may make that has no limit of its own.
+    """
 
     key: str
     identifier: str
     name: str
     base_url: str
     scopes: tuple[Scope, ...] = ()
+    limit_per_minute: int | None = None
     retired: bool = False
 
 

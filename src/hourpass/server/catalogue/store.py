@@ -29,6 +29,7 @@ def load(connection: Connection, management_identifier: str) -> Catalogue:
             name=row.name,
             description=row.description,
             grants=tuple(Grant.parse(line) for line in json.loads(row.grants)),
+            limit_per_minute=row.limit_per_minute,
             retired=row.retired_at is not None,
         )
         scopes.setdefault(row.api_key, []).append(scope)
@@ -39,6 +40,7 @@ def load(connection: Connection, management_identifier: str) -> Catalogue:
             name=row.name,
             base_url=row.base_url,
             scopes=tuple(scopes.get(row.key, ())),
+            limit_per_minute=row.limit_per_minute,
             retired=row.retired_at is not None,
         )
         for row in connection.execute(select(api_table).order_by(api_table.c.position))
@@ -116,6 +118,7 @@ def replace(connection: Connection, apis: tuple[Api, ...], now: datetime) -> Non
                 name=api.name,
                 base_url=api.base_url,
                 position=position,
+                limit_per_minute=api.limit_per_minute,
                 retired_at=now if api.retired else None,
             )
         )
@@ -127,6 +130,7 @@ def replace(connection: Connection, apis: tuple[Api, ...], now: datetime) -> Non
                     description=scope.description,
                     grants=json.dumps([str(grant) for grant in scope.grants]),
                     position=order,
+                    limit_per_minute=scope.limit_per_minute,
                     retired_at=now if scope.retired else None,
                 )
             )

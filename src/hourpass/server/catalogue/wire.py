@@ -10,12 +10,14 @@ def api_as_json(api: Api) -> dict[str, object]:
         "identifier": api.identifier,
         "name": api.name,
         "base_url": api.base_url,
+        "limit_per_minute": api.limit_per_minute,
         "retired": api.retired,
         "scopes": [
             {
                 "name": scope.name,
                 "description": scope.description,
                 "grants": [str(grant) for grant in scope.grants],
+                "limit_per_minute": scope.limit_per_minute,
                 "retired": scope.retired,
             }
             for scope in api.scopes

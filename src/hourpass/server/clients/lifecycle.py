@@ -20,7 +20,7 @@ from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Detail, Event, Origin, printable, rfc3339
 from hourpass.server.catalogue import store as catalogue
 from hourpass.server.clients import model, once, secrets, store
-from hourpass.server.clients.model import BadInput, Client, Conflict
+from hourpass.server.clients.model import KEEP, BadInput, Client, Conflict, Keep
 from hourpass.server.clients.once import Once
 from hourpass.server.clients.secrets import ClientCredential, Secret
 from hourpass.server.db.engine import Database
@@ -32,6 +32,7 @@ from hourpass.server.rights import CLIENTS_WRITE
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _ATTEMPTS = 10
+MAX_URL = 500
 
 
 class NotFound(Missing):
@@ -61,6 +62,7 @@ class NewClient:
     scopes: frozenset[str]
     description: str = ""
     expires_in_days: int | None = None
+    limit_per_minute: int | None = None
     organization: str = DEFAULT
 
 
@@ -80,6 +82,7 @@ def create(
     by.rights.need(CLIENTS_WRITE)
     name = model.checked_name(new.name)
     description = model.checked_description(new.description)
+    limit = model.checked_limit(new.limit_per_minute)
     secret, credential = _new_secret(keyring)
     with once.running(idempotency), database.write() as connection:
         now = database.now(connection)
@@ -107,11 +110,13 @@ def create(
             created_at=now,
             created_by=by.actor,
             expires_at=model.expiry(new.expires_in_days, now),
+            limit_per_minute=limit,
         )
         store.add(connection, client)
         detail: Detail = {
             "scopes": sorted(client.scopes),
             "expires_at": rfc3339(client.expires_at) if client.expires_at else None,
+            **({} if limit is None else {"limit_per_minute": limit}),
         }
         audit.record(connection, [_event(Event.CLIENT_CREATED, client, by, detail)], now)
         once.done(connection, idempotency, client.client_id, now)
@@ -125,11 +130,13 @@ def update(
     *,
     name: str | None = None,
     description: str | None = None,
+    limit_per_minute: int | Keep | None = KEEP,
     scopes: frozenset[str] | None = None,
     expected_versions: frozenset[int] | None = None,
 ) -> Client:
     """Change what is given, in one step; raises NotFound, Forbidden, BadInput.
 
+    `limit_per_minute` None takes the client's own limit away.
     With `expected_versions` raises Stale when the client is at none of those versions any more.
     """
 
@@ -137,12 +144,16 @@ def update(
         if expected_versions is not None and client.version not in expected_versions:
             raise Stale("this API client was changed meanwhile; look at it again")
         events = []
-        after = client.updated(name=name, description=description)
-        detail: dict[str, str] = {}
+        after = client.updated(
+            name=name, description=description, limit_per_minute=limit_per_minute
+        )
+        detail: dict[str, str | int | None] = {}
         if after.name != client.name:
             detail |= {"name_before": client.name, "name": after.name}
         if after.description != client.description:
             detail["description"] = after.description
+        if after.limit_per_minute != client.limit_per_minute:
+            detail["limit_per_minute"] = after.limit_per_minute
         if detail:
             events.append(_event(Event.CLIENT_UPDATED, after, by, detail))
         if scopes is not None and scopes != client.scopes:
@@ -226,7 +237,7 @@ def suspend(
 def activate(database: Database, client_id: str, by: Origin) -> Client:
     """A suspended client gets tokens again.
 
-    Raises NotFound, Forbidden; Conflict when it has expired.
+    Raises NotFound, Forbidden; Conflict when it has expired, or its secret was reported as leaked.
     """
 
     def decide(client: Client, now: datetime) -> tuple[Client, list[AuditEvent]]:
@@ -248,6 +259,44 @@ def revoke_tokens(database: Database, client_id: str, by: Origin) -> Client:
         return after, [_event(Event.CLIENT_TOKENS_REVOKED, after, by, detail)]
 
     return _change(database, client_id, by, decide, is_free=True)
+
+
+def report_leak(
+    database: Database,
+    keyring: Keyring,
+    secret: Secret,
+    by: Origin,
+    *,
+    url: str | None,
+    suspend: bool,
+) -> None:
+    """Suspend the client of a leaked secret and revoke its live tokens, or only record it.
+
+    A secret that is nobody's, or not any more, changes nothing; nor does a second report. Whoever
+    holds the secret may: `by` has full rights.
+    """
+    digests = secrets.digests(secret, keyring.peppers)
+    with database.read() as connection:
+        client_id = store.holder(connection, digests)
+    if client_id is None:
+        return
+
+    def decide(client: Client, now: datetime) -> tuple[Client, list[AuditEvent]]:
+        if not any(credential.digest in digests for credential in client.credentials):
+            return client, []  # rotated in the meantime
+        after = client.with_leaked_secret(now, suspend=suspend)
+        where = printable(url, MAX_URL) if url else None
+        detail: Detail = {"url": where, "suspended": suspend}
+        events = [_event(Event.CLIENT_LEAK_REPORTED, after, by, detail)]
+        if suspend:
+            more: Detail = {"revoke_live_tokens": True, "reason": "leaked"}
+            events.append(_event(Event.CLIENT_SUSPENDED, after, by, more))
+        return after, events
+
+    try:
+        _change(database, client_id, by, decide, is_free=True)
+    except NotFound:
+        return  # deleted in the meantime
 
 
 def delete(database: Database, client_id: str, by: Origin) -> None:

@@ -13,8 +13,9 @@ import re
 import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import Enum, StrEnum
 
+from hourpass.limits.rules import MAX_PER_MINUTE, is_limit
 from hourpass.server.audit.events import Actor, printable
 from hourpass.server.clients.secrets import ClientCredential
 from hourpass.server.refused import BadInput as BadInput
@@ -37,9 +38,22 @@ class Status(StrEnum):
     EXPIRED = "expired"
 
 
+class Keep(Enum):
+    """Stands for what is not to be changed, where None is a value of its own."""
+
+    KEEP = "keep"
+
+
+KEEP = Keep.KEEP
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """A registered client (RFC 6749 section 2). Times are aware UTC."""
+    """A registered client (RFC 6749 section 2). Times are aware UTC.
+
+    `limit_per_minute` is how many requests it may make at each API, in place of the API's own
+    limit; None: the API's.
+    """
 
     client_id: str
     organization: str
@@ -52,6 +66,9 @@ class Client:
     expires_at: datetime | None = None
     suspended_at: datetime | None = None
     secret_rotated_at: datetime | None = None
+    leaked_at: datetime | None = None
+    """When its secret was reported as leaked; None again once the secret was rotated."""
+    limit_per_minute: int | None = None
     token_generation: int = 1
     version: int = 1
 
@@ -61,9 +78,20 @@ class Client:
             return Status.EXPIRED
         return Status.ACTIVE if self.suspended_at is None else Status.SUSPENDED
 
-    def updated(self, *, name: str | None, description: str | None) -> "Client":
-        """With another name or description; None keeps what is there."""
+    def updated(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        limit_per_minute: int | Keep | None = KEEP,
+    ) -> "Client":
+        """With another name, description or limit; what is not given stays. Raises BadInput."""
         return self._changed(
+            limit_per_minute=(
+                self.limit_per_minute
+                if isinstance(limit_per_minute, Keep)
+                else checked_limit(limit_per_minute)
+            ),
             name=self.name if name is None else checked_name(name),
             description=(
                 self.description if description is None else checked_description(description)
@@ -83,6 +111,7 @@ class Client:
         return self._changed(
             credentials=(credential,),
             secret_rotated_at=now,
+            leaked_at=None,
             token_generation=self.token_generation + revoke_live_tokens,
         )
 
@@ -97,7 +126,18 @@ class Client:
         """Gets tokens again; activating an active client changes nothing."""
         if self.status(now) is Status.EXPIRED:
             raise Conflict("this API client has expired, which is final; create a new one")
+        if self.leaked_at is not None:
+            raise Conflict("its secret was reported as leaked: rotate the secret first")
         return self._changed(suspended_at=None)
+
+    def with_leaked_secret(self, now: datetime, *, suspend: bool) -> "Client":
+        """Not to be activated until the secret was rotated; a second report changes nothing."""
+        if self.leaked_at is not None:
+            return self
+        leaked = replace(self, leaked_at=now)
+        if suspend:
+            return replace(leaked.suspended(now, revoke_live_tokens=True), version=self.version + 1)
+        return replace(leaked, version=self.version + 1)
 
     def with_tokens_revoked(self) -> "Client":
         """Online checks refuse every token issued so far."""
@@ -149,6 +189,15 @@ def checked_description(text: str) -> str:
     if printable(visible, MAX_DESCRIPTION) != visible:
         raise BadInput("description", "control characters and direction marks are not allowed")
     return description
+
+
+def checked_limit(limit: int | None) -> int | None:
+    """Requests a minute, or None for the API's own limit; raises BadInput."""
+    if limit is not None and not is_limit(limit):
+        raise BadInput(
+            "limit_per_minute", f"give 1 to {MAX_PER_MINUTE:,} requests a minute, or none"
+        )
+    return limit
 
 
 def expiry(days: int | None, now: datetime) -> datetime | None:

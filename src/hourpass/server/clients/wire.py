@@ -7,7 +7,7 @@ from hourpass.server.clients.model import Client
 
 
 def as_json(client: Client, now: datetime, last_token_at: datetime | None) -> dict[str, object]:
-    """The contract's client. Holds no secret: there is none to hold."""
+    """The contract's client, and its limit. Holds no secret: there is none to hold."""
     by = client.created_by
     return {
         "client_id": client.client_id,
@@ -22,6 +22,7 @@ def as_json(client: Client, now: datetime, last_token_at: datetime | None) -> di
         "suspended_at": _maybe(client.suspended_at),
         "secret_rotated_at": _maybe(client.secret_rotated_at),
         "last_token_at": _maybe(last_token_at),
+        "limit_per_minute": client.limit_per_minute,
     }
 
 

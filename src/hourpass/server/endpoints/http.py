@@ -31,6 +31,7 @@ WRITE_WHOLE = "hourpass.write_whole"
 ENDING = "hourpass.ending"
 _PROCESS = uuid4().hex[:12]
 _numbers = count(1)
+_compact = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` would make one each time
 
 JSON = (b"content-type", b"application/json")
 NO_STORE: Headers = (
@@ -134,7 +135,7 @@ def refusal(error: OAuthError) -> Answer:
 
 def json_bytes(value: object) -> bytes:
     """Compact ASCII JSON."""
-    return json.dumps(value, separators=(",", ":")).encode("ascii")
+    return _compact(value).encode("ascii")
 
 
 def not_found() -> Answer:

@@ -39,10 +39,12 @@ from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.commit import CommitLoop
 from hourpass.server.tokens.exchange import Refused, Registered, authenticated
 from hourpass.server.tokens.live import Known, LiveChecks
+from hourpass.server.tokens.standing import refuse_fallen
 from hourpass.server.tokens.standing_store import Seen
 
 _HEADERS = [JSON, *NO_STORE]
 _HEAD = joined(_HEADERS)
+_INACTIVE = json_bytes(introspect.INACTIVE)
 Asked = tuple[Claims | None, Seen, Known]
 InquiryAnswer = Callable[[Client, Asked, str, str], Awaitable[bytes]]
 
@@ -117,9 +119,19 @@ def introspection(issuer: str) -> InquiryAnswer:
     async def answer(caller: Client, asked: Asked, _request_id: str, _ip: str) -> bytes:
         claims, seen, known = asked
         if claims is None:
-            return json_bytes(introspect.INACTIVE)
-        catalogue = known.facts.catalogue
-        return json_bytes(introspect.answer(caller, claims, seen.standing, catalogue, issuer))
+            return _INACTIVE
+        try:
+            refuse_fallen(claims, seen.standing)
+        except InvalidToken:
+            return _INACTIVE
+        # Of a token that stands, the answer is the same as long as caller and catalogue are.
+        key = (caller.client_id, caller.version, claims.client_id, claims.jti)
+        body = known.introspected.get(key)
+        if body is None:
+            catalogue = known.facts.catalogue
+            body = json_bytes(introspect.answer(caller, claims, catalogue, issuer))
+            known.introspected.put(key, body)
+        return body
 
     return answer
 

@@ -5,11 +5,15 @@
 
 200 tells who it is in three headers, always all of them; anything else is the answer that the
 caller of the API should get. Every other header, of whatever spelling, is ignored.
+
+A client over its limit is 429. A proxy that cannot pass that on (nginx) says `&limited=403`: then
+it is 403 with `X-Hourpass-Limited: 1`.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from hourpass.limits import Limiter
+from hourpass.limits.rules import Headers
 from hourpass.oauth import bearer
 from hourpass.oauth import scope as scope_syntax
 from hourpass.oauth.errors import (
@@ -17,13 +21,24 @@ from hourpass.oauth.errors import (
     InvalidRequest,
     InvalidToken,
     OAuthError,
+    RateLimited,
 )
 from hourpass.oauth.grants import AmbiguousPath
-from hourpass.server.endpoints.http import Answer, Receive, Scope, Send, refusal, respond
+from hourpass.server.endpoints.http import (
+    Answer,
+    Receive,
+    Scope,
+    Send,
+    joined,
+    refusal,
+    respond,
+)
+from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.live import LiveChecks, Opened
 from hourpass.server.tokens.standing import refuse_fallen
 
 _NO_STORE = (b"cache-control", b"no-store")
+_LIMITED = (b"x-hourpass-limited", b"1")
 
 
 class NotJudged(InvalidRequest):
@@ -32,14 +47,14 @@ class NotJudged(InvalidRequest):
     status = 403
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Forwarded:
-    """The request that the proxy holds back."""
+class Forwarded(NamedTuple):
+    """The request that the proxy holds back, as often as each part was sent."""
 
     api: str | None
-    authorization: tuple[bytes, ...]
-    methods: tuple[str, ...]
-    targets: tuple[str, ...]
+    authorization: list[bytes]
+    methods: list[bytes]
+    targets: list[bytes]
+    limited: str | None = None
 
     def request(self) -> tuple[str, str]:
         """Method and request target; raises NotJudged."""
@@ -47,15 +62,17 @@ class Forwarded:
             raise NotJudged(
                 "the proxy has to send X-Forwarded-Method and X-Forwarded-Uri, once each"
             )
-        return self.methods[0], self.targets[0]
+        method, target = self.methods[0].strip(b" \t"), self.targets[0].strip(b" \t")
+        return method.decode("latin-1"), target.decode("latin-1")
 
 
 class VerifyEndpoint:
     """Forward-auth for every API of the catalogue."""
 
-    def __init__(self, live: LiveChecks, prefix: str) -> None:
+    def __init__(self, live: LiveChecks, limiter: Limiter, prefix: str) -> None:
         """`prefix` is the path of the issuer, which requests may or may not have in front."""
         self._live = live
+        self._limiter = limiter
         self._prefixes = tuple(
             f"{start}/verify/".encode("ascii") for start in dict.fromkeys((prefix, ""))
         )
@@ -63,6 +80,7 @@ class VerifyEndpoint:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """One question of a proxy, to its answer."""
         opened: Opened | None = None
+        forwarded: Forwarded | None = None
         try:
             forwarded = self._forwarded(scope)
             opened = await self._live.api(forwarded.api)
@@ -71,15 +89,20 @@ class VerifyEndpoint:
             reply = await self._judge(forwarded, opened)
         except NotJudged as fault:
             reply = refusal(fault)
+        except RateLimited as refused:
+            reply = _refused(refused, opened)
+            if forwarded is not None and forwarded.limited == "403":
+                reply = Answer(403, (*reply.headers, _LIMITED), reply.body)
         except OAuthError as refused:
             reply = _refused(refused, opened)
         await respond(send, reply, scope=scope)
 
     async def _judge(self, forwarded: Forwarded, opened: Opened) -> Answer:
-        """Token, then path, then scope."""
+        """Token, then path, then scope, then limits."""
         token = bearer.bearer_token([value.decode("latin-1") for value in forwarded.authorization])
         claims, seen, known = await self._live.check(token)
-        refuse_fallen(claims, seen.standing)
+        standing = seen.standing
+        refuse_fallen(claims, standing)
         opened = known.apis.get(forwarded.api, opened)
         if opened.api.identifier not in claims.audiences:
             raise InvalidToken("the access token is for another API", detail="aud")
@@ -90,48 +113,63 @@ class VerifyEndpoint:
             raise InsufficientScope(description=str(fault)) from fault
         if granting.isdisjoint(claims.scopes):
             raise InsufficientScope(*sorted(granting)[:1])
-        scope = claims.scope
-        if len(claims.audiences) > 1:
-            scope = scope_syntax.join(claims.scopes & opened.names)
-        headers = (
-            _NO_STORE,
-            (b"x-hourpass-client-id", claims.client_id.encode("ascii")),
-            (b"x-hourpass-scopes", scope.encode("ascii")),
-            (b"x-hourpass-organization", claims.organization.encode("ascii")),
-        )
-        return Answer(200, headers)
+        own = None if standing is None else standing.limit_per_minute
+        if own is None and not opened.limits:
+            return _passes(claims, opened)
+        granted_by = granting & claims.scopes
+        rules = opened.limits.rules(opened.api.identifier, claims.client_id, granted_by, own)
+        if not rules:
+            return _passes(claims, opened)
+        verdict = await self._limiter.take_async(rules)
+        if not verdict.allowed:
+            raise RateLimited(verdict.headers)
+        return _passes(claims, opened, verdict.headers)
 
     def _forwarded(self, scope: Scope) -> Forwarded:
-        headers: Iterable[tuple[bytes, bytes]] = scope["headers"]
         authorization, methods, targets = [], [], []
-        for name, value in headers:
+        for name, value in scope["headers"]:
             if name == b"authorization":
                 authorization.append(value)
             elif name == b"x-forwarded-method":
-                methods.append(value.strip(b" \t").decode("latin-1"))
+                methods.append(value)
             elif name == b"x-forwarded-uri":
-                targets.append(value.strip(b" \t").decode("latin-1"))
-        api = None
+                targets.append(value)
         if scope["path"].endswith("/verify"):
             api = _parameter(scope["query_string"], b"api")
-        else:
-            api, target = self._appended(scope)
-            methods, targets = [scope["method"]], [target]
-        return Forwarded(
-            api=api,
-            authorization=tuple(authorization),
-            methods=tuple(methods),
-            targets=tuple(targets),
-        )
+            limited = _parameter(scope["query_string"], b"limited")
+            return Forwarded(api, authorization, methods, targets, limited)
+        key, target = self._appended(scope)
+        return Forwarded(key, authorization, [scope["method"].encode("latin-1")], [target])
 
-    def _appended(self, scope: Scope) -> tuple[str, str]:
+    def _appended(self, scope: Scope) -> tuple[str, bytes]:
         """Key and target of `/verify/<key>/<path>`, the target as it was received."""
         path: bytes = scope["raw_path"]
         for prefix in self._prefixes:
             if path.startswith(prefix):
                 key, slash, rest = path[len(prefix) :].partition(b"/")
-                return key.decode("latin-1"), (slash + rest).decode("latin-1")
+                return key.decode("latin-1"), slash + rest
         raise NotJudged("the path has to be /verify/<key>/<path>, spelled like that")
+
+
+def _passes(claims: Claims, opened: Opened, limits: Headers = ()) -> Answer:
+    """Who it is: of a token for several APIs, the scopes of this one."""
+    scope = claims.scope
+    if len(claims.audiences) > 1:
+        scope = scope_syntax.join(claims.scopes & opened.names)
+    head = (
+        f"cache-control: no-store\r\nx-hourpass-client-id: {claims.client_id}\r\n"
+        f"x-hourpass-scopes: {scope}\r\nx-hourpass-organization: {claims.organization}\r\n"
+    ).encode("ascii")
+    headers = (
+        _NO_STORE,
+        (b"x-hourpass-client-id", claims.client_id.encode("ascii")),
+        (b"x-hourpass-scopes", scope.encode("ascii")),
+        (b"x-hourpass-organization", claims.organization.encode("ascii")),
+    )
+    if not limits:
+        return Answer(200, headers, head=head)
+    told = [(name.encode("ascii"), text.encode("ascii")) for name, text in limits]
+    return Answer(200, (*headers, *told), head=head + joined(told))
 
 
 def _parameter(query: bytes, name: bytes) -> str | None:

@@ -133,7 +133,10 @@ def _jti(claims: dict[str, Any]) -> str:
 
 
 def _audiences(aud: object) -> tuple[str, ...]:
-    names = aud if isinstance(aud, list) else [aud]
+    """One is a text; a list is of several (as `exchange.grant` writes them)."""
+    names: list[Any] = [aud]
+    if isinstance(aud, list):
+        names = aud if len(aud) > 1 else []
     if not names or not all(isinstance(name, str) for name in names):
         raise InvalidToken(MALFORMED, detail="aud")
     return tuple(names)

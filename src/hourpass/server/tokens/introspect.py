@@ -1,27 +1,19 @@
 """What a caller may know about a token (RFC 7662). Pure."""
 
 from hourpass.oauth import scope as scope_syntax
-from hourpass.oauth.errors import InvalidToken
 from hourpass.server.catalogue.model import INTROSPECT_PREFIX, Catalogue
 from hourpass.server.clients.model import Client
 from hourpass.server.tokens.claims import Claims
-from hourpass.server.tokens.standing import Standing, refuse_fallen
 
 INACTIVE: dict[str, object] = {"active": False}
 
 
-def answer(
-    caller: Client, claims: Claims, standing: Standing | None, catalogue: Catalogue, issuer: str
-) -> dict[str, object]:
-    """The members of the answer (RFC 7662 section 2.2), for a signature and a time that hold.
+def answer(caller: Client, claims: Claims, catalogue: Catalogue, issuer: str) -> dict[str, object]:
+    """The members of the answer (RFC 7662 section 2.2), for a token that may be honoured.
 
     Of a token for several APIs the caller learns the part of those that it may ask about.
     Anything else is INACTIVE and nothing more: not whether the token is another API's.
     """
-    try:
-        refuse_fallen(claims, standing)
-    except InvalidToken:
-        return INACTIVE
     shown = {
         api.identifier: {scope.name for scope in api.scopes}
         for api in catalogue.apis

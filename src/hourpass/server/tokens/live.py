@@ -14,7 +14,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from typing import Generic, TypeVar
 
+from hourpass.limits import PerMinute
 from hourpass.oauth.errors import InvalidToken, TemporarilyUnavailable
 from hourpass.oauth.grants import Granted
 from hourpass.oauth.jose import BadSignature, PublicKeys, read_header
@@ -34,11 +36,35 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """An API, what its scopes open, and the names of these scopes."""
+    """An API, what its scopes open, the names of these scopes, and the catalogue's limits."""
 
     api: Api
     granted: Granted
     names: frozenset[str]
+    limits: PerMinute
+
+
+Key = TypeVar("Key")
+Value = TypeVar("Value")
+
+
+class Bounded(Generic[Key, Value]):
+    """At most `MAX_REMEMBERED` values; the one kept longest makes room."""
+
+    __slots__ = ("_values", "get")
+
+    def __init__(self) -> None:
+        self._values: dict[Key, Value] = {}
+        self.get = self._values.get
+
+    def put(self, key: Key, value: Value) -> None:
+        """Remember it."""
+        if len(self._values) >= MAX_REMEMBERED:
+            del self._values[next(iter(self._values))]
+        self._values[key] = value
+
+    def __len__(self) -> int:
+        return len(self._values)
 
 
 class Known:
@@ -49,7 +75,9 @@ class Known:
         self.facts = facts
         self.keys = keys
         self._issuer = issuer
-        self._claims: dict[bytes, Claims] = {}
+        self._claims: Bounded[bytes, Claims] = Bounded()
+        self.introspected: Bounded[tuple[str, int, str, str], bytes] = Bounded()
+        """Answers by caller and its version, and token."""
 
     @cached_property
     def apis(self) -> dict[str | None, Opened]:
@@ -59,6 +87,14 @@ class Known:
                 api=api,
                 granted=Granted({scope.name: scope.grants for scope in api.scopes}),
                 names=frozenset(scope.name for scope in api.scopes),
+                limits=PerMinute(
+                    api=api.limit_per_minute,
+                    scopes={
+                        scope.name: scope.limit_per_minute
+                        for scope in api.scopes
+                        if scope.limit_per_minute is not None
+                    },
+                ),
             )
             for api in self.facts.catalogue.apis
         }
@@ -77,8 +113,7 @@ class Known:
     def claims(self, token: str) -> Claims:
         """What a token signed by one of these keys says; raises InvalidToken.
 
-        Kept by SHA-256, so that a dump of memory shows no usable token; at most
-        `MAX_REMEMBERED`, the one kept longest goes first.
+        Kept by SHA-256, so that a dump of memory shows no usable token.
         """
         if len(token) > MAX_TOKEN or not token.isascii():
             raise InvalidToken(MALFORMED, detail="too long, or not ASCII")
@@ -86,9 +121,7 @@ class Known:
         claims = self._claims.get(digest)
         if claims is None:
             claims = verified(token, self.keys, self._issuer)
-            if len(self._claims) >= MAX_REMEMBERED:
-                del self._claims[next(iter(self._claims))]
-            self._claims[digest] = claims
+            self._claims.put(digest, claims)
         return claims
 
 

@@ -22,7 +22,8 @@ _COLUMNS = """
     c.expires_at, c.suspended_at, c.secret_rotated_at, c.token_generation, c.version,
     o.suspended_at IS NOT NULL,
     (SELECT {scopes} FROM client_scope s WHERE s.client_seq = c.seq),
-    (SELECT {credentials} FROM client_credential k WHERE k.client_seq = c.seq)
+    (SELECT {credentials} FROM client_credential k WHERE k.client_seq = c.seq),
+    c.limit_per_minute
 """
 SQLITE_COLUMNS = _COLUMNS.format(
     scopes="group_concat(s.scope, ' ')",
@@ -54,6 +55,7 @@ def registered(row: Sequence[Any], *, moment: Any = None) -> Registered:
         secret_rotated_at=times[3],
         token_generation=row[11],
         version=row[12],
+        limit_per_minute=row[16],
     )
     return Registered(client, bool(row[13]))
 

@@ -9,9 +9,8 @@ import socket
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import psycopg
 
@@ -25,19 +24,18 @@ from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, SQLITE_COLUMNS
 from hourpass.server.tokens.standing import Standing
 
 _RECONNECT_EVERY_S = 0.5
+_MAX_REMEMBERED = 20_000
 _SEPARATOR = "\x1f"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class Question(NamedTuple):
     """What is asked of the rows: how a token stands, and what is registered of a caller."""
 
     claims: Claims | None = None
     caller: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(NamedTuple):
     """The rows at `now`. Where nothing was asked, or there is nothing, None."""
 
     standing: Standing | None
@@ -77,13 +75,19 @@ _CALLER = f"""
 class SqliteStanding:
     """The embedded database: rows by primary key, microseconds each.
 
-    Read in the event loop where readers wait for no writer (WAL); else in a thread.
+    `PRAGMA data_version` changes with every commit of another connection; as long as it stands
+    still, what was read is what is there. Read in the event loop where readers wait for no
+    writer (WAL); else in a thread.
     """
 
     def __init__(self, connection: Any, *, waits_for_writers: bool) -> None:
         """`connection` is a bare one, for this alone."""
         self._connection = connection
         self._in_thread = waits_for_writers
+        self._data_version: int | None = None
+        self._versions = (0, 0)
+        self._standings: dict[tuple[str, str], Standing | None] = {}
+        self._callers: dict[str, Registered | None] = {}
 
     async def look(self, questions: Sequence[Question]) -> list[Seen]:
         """See `StandingStore`."""
@@ -92,34 +96,49 @@ class SqliteStanding:
         return self._look(questions)
 
     def _look(self, questions: Sequence[Question]) -> list[Seen]:
-        execute = self._connection.execute
         try:
-            catalogue_version, keys_version = execute(_VERSIONS).fetchone()
+            self._see_what_changed()
             now = datetime.now(UTC)
-            names = {question.caller for question in questions if question.caller is not None}
-            callers = {name: self._caller(name) for name in names}
             return [
                 Seen(
-                    standing=self._standing(question.claims),
-                    caller=None if question.caller is None else callers[question.caller],
-                    catalogue_version=catalogue_version,
-                    keys_version=keys_version,
-                    now=now,
+                    None if claims is None else self._standing(claims),
+                    None if caller is None else self._caller(caller),
+                    *self._versions,
+                    now,
                 )
-                for question in questions
+                for claims, caller in questions
             ]
         except driver.Error as fault:
+            self._data_version = None
             raise DatabaseUnavailable(str(fault)) from fault
 
-    def _standing(self, claims: Claims | None) -> Standing | None:
-        if claims is None:
-            return None
-        row = self._connection.execute(_FIND, (claims.client_id, claims.jti)).fetchone()
-        return None if row is None else _standing(row)
+    def _see_what_changed(self) -> None:
+        (version,) = self._connection.execute("PRAGMA data_version").fetchone()
+        held = len(self._standings) + len(self._callers)
+        if version != self._data_version or held > _MAX_REMEMBERED:
+            self._standings.clear()
+            self._callers.clear()
+            self._versions = self._connection.execute(_VERSIONS).fetchone()
+            self._data_version = version
+
+    def _standing(self, claims: Claims) -> Standing | None:
+        key = (claims.client_id, claims.jti)
+        try:
+            return self._standings[key]
+        except KeyError:
+            row = self._connection.execute(_FIND, key).fetchone()
+            standing = None if row is None else _standing(row)
+            self._standings[key] = standing
+            return standing
 
     def _caller(self, client_id: str) -> Registered | None:
-        row = self._connection.execute(_CALLER, (client_id,)).fetchone()
-        return None if row is None else registered(row, moment=moment)
+        try:
+            return self._callers[client_id]
+        except KeyError:
+            row = self._connection.execute(_CALLER, (client_id,)).fetchone()
+            caller = None if row is None else registered(row, moment=moment)
+            self._callers[client_id] = caller
+            return caller
 
     def abandon(self) -> None:
         """See `StandingStore`."""
@@ -202,15 +221,8 @@ class PostgresStanding:
                 if number in differing:
                     found = differing[number]
                     standing = None if found[0] is None else _standing(found)
-            seen.append(
-                Seen(
-                    standing=standing,
-                    caller=None if question.caller is None else callers.get(question.caller),
-                    catalogue_version=catalogue_version,
-                    keys_version=keys_version,
-                    now=now,
-                )
-            )
+            caller_now = None if question.caller is None else callers.get(question.caller)
+            seen.append(Seen(standing, caller_now, catalogue_version, keys_version, now))
         return seen
 
     async def _connected(self) -> psycopg.AsyncConnection:

@@ -2,6 +2,7 @@
 
 from starlette.responses import Response
 
+from hourpass.limits import MAX_PER_MINUTE
 from hourpass.server.admin import scope_choices
 from hourpass.server.admin.pages.clients import deeds
 from hourpass.server.admin.refusals import words
@@ -11,7 +12,14 @@ from hourpass.server.admin.visit import Visit
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.store import EventFilter
 from hourpass.server.clients import lifecycle, store, usage
-from hourpass.server.clients.model import MAX_DESCRIPTION, MAX_NAME, Client, Status
+from hourpass.server.clients.model import (
+    KEEP,
+    MAX_DESCRIPTION,
+    MAX_NAME,
+    Client,
+    Status,
+    checked_limit,
+)
 from hourpass.server.clients.usage import Per
 from hourpass.server.refused import BadInput, Forbidden, Stale
 from hourpass.server.rights import CLIENTS_READ, CLIENTS_WRITE
@@ -64,30 +72,34 @@ def meaning(status: Status) -> str:
 
 @router.get("/clients/{client_id}/edit", needs=CLIENTS_WRITE)
 def edit_form(visit: Visit) -> Response:
-    """Name and description."""
+    """Name, description and limit."""
     client = lifecycle.read(visit.database, visit.names["client_id"], visit.origin)
-    return _edit(visit, client, client.name, client.description)
+    return _edit(visit, client)
 
 
 @router.post("/clients/{client_id}/edit", needs=CLIENTS_WRITE)
 def edit(visit: Visit) -> Response:
     """Save them, unless somebody changed the client meanwhile."""
     client = lifecycle.read(visit.database, visit.names["client_id"], visit.origin)
-    name, description = visit.value("name"), visit.value("description")
     try:
         after = lifecycle.update(
             visit.database,
             client.client_id,
             visit.origin,
-            name=name,
-            description=description,
+            name=visit.value("name"),
+            description=visit.value("description"),
+            limit_per_minute=(
+                typed_limit(visit.value("limit_per_minute"))
+                if "limit_per_minute" in visit.form
+                else KEEP
+            ),
             expected_versions=_version(visit),
         )
     except Stale:
         client = lifecycle.read(visit.database, client.client_id, visit.origin)
-        return _edit(visit, client, name, description, stale=True)
+        return _edit(visit, client, stale=True)
     except (BadInput, Forbidden) as wrong:
-        return _edit(visit, client, name, description, wrong)
+        return _edit(visit, client, wrong)
     return done(visit, client, "edited" if after.version != client.version else "same")
 
 
@@ -129,21 +141,29 @@ def _version(visit: Visit) -> frozenset[int]:
     return frozenset({int(text)}) if text.isascii() and text.isdigit() else frozenset()
 
 
+def typed_limit(text: str) -> int | None:
+    """What a form says of a limit; empty: the API's own. Raises BadInput."""
+    text = text.strip()
+    if not text:
+        return None
+    is_number = text.isascii() and text.isdigit() and len(text) < 10
+    return checked_limit(int(text) if is_number else 0)
+
+
 def _edit(
-    visit: Visit,
-    client: Client,
-    name: str,
-    description: str,
-    wrong: Exception | None = None,
-    *,
-    stale: bool = False,
+    visit: Visit, client: Client, wrong: Exception | None = None, *, stale: bool = False
 ) -> Response:
+    is_typed = visit.method == "POST"
     return visit.page(
         "clients/edit.html",
         status=412 if stale else 200 if wrong is None else 422,
         client=client,
-        name=name,
-        description=description,
+        name=visit.value("name") if is_typed else client.name,
+        description=visit.value("description") if is_typed else client.description,
+        limit_per_minute=(
+            visit.value("limit_per_minute") if is_typed else client.limit_per_minute or ""
+        ),
+        max_per_minute=MAX_PER_MINUTE,
         max_name=MAX_NAME,
         max_description=MAX_DESCRIPTION,
         fault=words(wrong),

@@ -2,7 +2,9 @@
 
 from starlette.responses import Response
 
+from hourpass.limits import MAX_PER_MINUTE
 from hourpass.server.admin import scope_choices
+from hourpass.server.admin.pages.client import typed_limit
 from hourpass.server.admin.pages.secret import created, new_nonce, once_for, shown_before
 from hourpass.server.admin.refusals import words
 from hourpass.server.admin.routing import Pages
@@ -37,6 +39,7 @@ def create(visit: Visit) -> Response:
             scopes=frozenset(visit.values("scope")),
             description=visit.value("description"),
             expires_in_days=_days(visit.value("expires_in_days")),
+            limit_per_minute=typed_limit(visit.value("limit_per_minute")),
             organization=visit.place or visit.value("organization") or DEFAULT,
         )
         made = lifecycle.create(
@@ -53,6 +56,7 @@ def create(visit: Visit) -> Response:
                     new.description,
                     new.expires_in_days,
                     new.organization,
+                    new.limit_per_minute,
                 ],
             ),
         )
@@ -82,6 +86,8 @@ def _form(visit: Visit, wrong: Exception | None = None) -> Response:
         name=visit.value("name"),
         description=visit.value("description"),
         expires_in_days=visit.value("expires_in_days"),
+        limit_per_minute=visit.value("limit_per_minute"),
+        max_per_minute=MAX_PER_MINUTE,
         organization=visit.value("organization") or DEFAULT,
         asks_where=visit.place is None and len(visit.places) > 1,
         groups=scope_choices.groups(visit.context.catalogue(), visit.rights, chosen),
