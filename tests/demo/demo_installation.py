@@ -8,28 +8,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from importlib.resources import files
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
 import httpx
 
+from hourpass import demo
 from hourpass.demo.api import create_api
 from hourpass.oauth.jose import Algorithm, PrivateKey
+from hourpass.resource_server import catalogue_grants
 
 ISSUER, AUDIENCE = "http://localhost:8080", "http://localhost:8081"
-CATALOGUE: dict[str, Any] = tomllib.loads(
-    files("hourpass.demo").joinpath("hourpass.toml").read_text("utf-8")
-)
+FILE = Path(demo.__file__).with_name("hourpass.toml")
+CATALOGUE: dict[str, Any] = tomllib.loads(FILE.read_text("utf-8"))
 SCOPES: list[dict[str, Any]] = CATALOGUE["api"][0]["scope"]
 
 
 class Installation:
     """One app, with its own data; `request` calls it with a token of the given scopes."""
 
-    def __init__(self, key: PrivateKey, jwks_uri: str) -> None:
-        self.app = create_api(ISSUER, AUDIENCE, jwks_uri=jwks_uri)
+    def __init__(self, key: PrivateKey, jwks_uri: str, *, by_grants: bool = False) -> None:
+        grants = catalogue_grants(FILE) if by_grants else None
+        self.app = create_api(ISSUER, AUDIENCE, jwks_uri=jwks_uri, grants=grants)
         self._key = key
 
     def token(self, scope: str, **changes: object) -> str:
@@ -75,15 +76,20 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def installation(folder: Path) -> Iterator[Installation]:
-    """An installation whose key set is served from `folder`."""
+def installation(folder: Path, *, by_grants: bool = False) -> Iterator[Installation]:
+    """An installation whose key set is served from `folder`.
+
+    `by_grants`: the catalogue's grants are asked for before the scopes at the routes.
+    """
     key = PrivateKey.generate(Algorithm.ES256)
     (folder / "jwks.json").write_text(json.dumps({"keys": [dict(key.public_jwk)]}))
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
     thread = Thread(target=server.serve_forever, args=(0.01,))
     thread.start()
     try:
-        yield Installation(key, f"http://127.0.0.1:{server.server_port}/jwks.json")
+        yield Installation(
+            key, f"http://127.0.0.1:{server.server_port}/jwks.json", by_grants=by_grants
+        )
     finally:
         server.shutdown()
         server.server_close()

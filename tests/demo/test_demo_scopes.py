@@ -1,6 +1,7 @@
 """Every scope of the seed's table opens exactly its endpoints, and nothing else."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from demo_installation import AUDIENCE, CATALOGUE, SCOPES, Installation, installation
@@ -67,10 +68,13 @@ BODIES: dict[str, object] = {
 OWNERS = {grant: scope["name"] for scope in SCOPES for grant in scope["grants"]}
 
 
-@pytest.fixture(scope="module")
-def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
-    """The example API."""
-    with installation(tmp_path_factory.mktemp("keys")) as api:
+@pytest.fixture(scope="module", params=["scopes", "grants"])
+def api(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """The example API, whose routes name their scopes; and with the catalogue's grants, too."""
+    folder = tmp_path_factory.mktemp("keys")
+    with installation(folder, by_grants=request.param == "grants") as api:
         yield api
 
 
@@ -159,3 +163,14 @@ def test_another_apis_token_opens_nothing(api: Installation) -> None:
 def test_the_documentation_is_public(api: Installation, path: str) -> None:
     """An integrator reads it before there is a client."""
     assert api.request("GET", path).status_code == 200
+
+
+def test_grants_judge_before_the_routes(tmp_path: Path) -> None:
+    """What no scope opens is 403, and never reaches the app, which would say 404 or 405."""
+    with installation(tmp_path, by_grants=True) as api:
+        everything = " ".join(SEED)
+
+        assert api.request("GET", "/nowhere", everything).status_code == 403
+        assert api.request("POST", "/customers", everything).status_code == 403
+        assert api.request("GET", "/customer/1001;x/profile", everything).status_code == 403
+        assert api.request("GET", "/customer/7/profile", everything).status_code == 404

@@ -4,7 +4,8 @@ A comment before a fenced block says what the block is:
 
     <!-- file: NAME -->             the content of a file in the reader's folder
     <!-- run -->                    shell commands, all of which have to succeed
-    <!-- run in background: PORT -->  a server; the reader waits until it listens
+    <!-- run in background: PORT -->  a server; the reader ends the one before it there, and
+                                    waits until it listens
     <!-- prints -->                 what the block before printed; `…` is any text
 """
 
@@ -59,7 +60,7 @@ class Reader:
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOURPASS_PORT": self._ports["8080"],
         }
-        self._servers: list[subprocess.Popen[bytes]] = []
+        self._servers: dict[str, subprocess.Popen[bytes]] = {}
         self._shell = subprocess.Popen(
             ["bash", "-e", "-o", "pipefail"],
             cwd=self._folder,
@@ -89,9 +90,8 @@ class Reader:
 
     def leave(self) -> None:
         """End what was started."""
-        for server in self._servers:
-            os.killpg(server.pid, signal.SIGTERM)
-            server.wait(20)
+        for port in list(self._servers):
+            self._stop(port)
         assert self._shell.stdin is not None
         assert self._shell.stdout is not None
         self._shell.stdin.close()
@@ -110,7 +110,14 @@ class Reader:
             printed.append(line.decode())
         raise AssertionError(f"a command failed:\n{commands}\n{''.join(printed)}")
 
+    def _stop(self, port: str) -> None:
+        server = self._servers.pop(port)
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(20)
+
     def _start(self, command: str, port: str) -> None:
+        if port in self._servers:  # a page has one server at an address; the next takes its place
+            self._stop(port)
         server = subprocess.Popen(
             ["bash", "-c", command],
             cwd=self._folder,
@@ -119,7 +126,7 @@ class Reader:
             stderr=subprocess.DEVNULL,
             start_new_session=True,
         )
-        self._servers.append(server)
+        self._servers[port] = server
         deadline = time.monotonic() + _START_TIMEOUT_S
         while True:
             assert server.poll() is None, f"it ended: {command}"

@@ -1,5 +1,6 @@
 """Every command, file and output that is marked on a page, done as a reader would do it."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,6 +24,20 @@ _PAGES = [
     ),
 ]
 
+_PROTECTING = [
+    f"docs/protect-{name}.md"
+    for name in (
+        "an-api",
+        "fastapi",
+        "starlette",
+        "flask",
+        "django",
+        "django-rest-framework",
+        "asgi",
+        "wsgi",
+    )
+]
+
 
 @pytest.fixture
 def reader(tmp_path: Path) -> Iterator[Reader]:
@@ -40,10 +55,12 @@ def test_a_page_can_be_followed(page: str, reader: Reader) -> None:
     reader.follow(ROOT / page)
 
 
-def test_an_api_is_protected_as_the_page_says(reader: Reader, tmp_path: Path) -> None:
-    """The three programs on the page run, and answer as its table and examples say."""
+@pytest.fixture(scope="module")
+def protector(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reader]:
+    """Somebody with a server and the tokens of two clients, who will protect an API."""
+    folder = tmp_path_factory.mktemp("protector")
     catalogue = (ROOT / "src/hourpass/demo/hourpass.toml").read_text()
-    set_up = tmp_path / "set_up.md"
+    set_up = folder / "set_up.md"
     set_up.write_text(
         f"<!-- file: hourpass.toml -->\n```toml\n{catalogue}```\n"
         "<!-- run in background: 8080 -->\n```bash\nhourpass serve\n```\n"
@@ -55,16 +72,26 @@ def test_an_api_is_protected_as_the_page_says(reader: Reader, tmp_path: Path) ->
         "}\n"
         "TOKEN=$(token_of customers:read)\nOTHER_TOKEN=$(token_of events:read)\n```\n"
     )
-    after = tmp_path / "after.md"
-    after.write_text(
-        '<!-- run -->\n```bash\npython check.py "$TOKEN"; python check.py nonsense\n'
-        "python -c 'import plain_api; print(callable(plain_api.app))'\n```\n"
-        "<!-- prints -->\n```\n"
-        "['customers:read'] True\n401 the access token is malformed\nTrue\n```\n"
-    )
+    somebody = Reader(folder)
+    somebody.follow(set_up)
+    yield somebody
+    somebody.leave()
 
-    for page in (set_up, ROOT / "docs/protect-an-api.md", after):
-        reader.follow(page)
+
+@pytest.mark.xdist_group("protector")  # one server for all of them
+@pytest.mark.parametrize("page", _PROTECTING)
+def test_an_api_is_protected_as_the_page_says(page: str, protector: Reader) -> None:
+    """The programs on the page run, and answer as its examples say."""
+    protector.follow(ROOT / page)
+
+
+@pytest.mark.parametrize("page", _PROTECTING[1:])
+def test_a_page_on_a_framework_begins_with_five_lines(page: str) -> None:
+    """Marked from 1 to 5 in its first program, and no more than those."""
+    program = next(block for block in blocks_of(ROOT / page) if block.mark.startswith("file"))
+
+    marks = [int(number) for number in re.findall(r"  # (\d)$", program.text, re.MULTILINE)]
+    assert sorted(marks) == [1, 2, 3, 4, 5]
 
 
 def test_every_page_with_commands_is_followed() -> None:
@@ -76,4 +103,4 @@ def test_every_page_with_commands_is_followed() -> None:
         if any(block.mark.startswith("run") for block in blocks_of(page))
     }
 
-    assert with_commands == {*_PAGES, "docs/protect-an-api.md"}
+    assert with_commands == {*_PAGES, *_PROTECTING}

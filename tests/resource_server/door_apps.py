@@ -58,7 +58,7 @@ def behind_wsgiref(case: Case) -> Case:
     return case if plain is None else replace(case, may_serve=plain)
 
 
-def hold(port: int, case: Case, tokens: Tokens) -> None:
+def hold(port: int, case: Case, tokens: Tokens, *, may_be_stored: bool = False) -> None:
     """Send the case to a door, and assert that the answer is the table's."""
     answer = send(port, case, tokens)
     served = None
@@ -68,7 +68,7 @@ def hold(port: int, case: Case, tokens: Tokens) -> None:
             body = json.loads(answer.body)
             assert body["client_id"] == CLIENT_ID
             served = body["path"]
-    check(case, answer, served=served)
+    check(case, answer, served=served, may_be_stored=may_be_stored)
 
 
 @contextmanager

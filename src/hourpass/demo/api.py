@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends, FastAPI, HTTPException, Path, Request
 from hourpass.demo import refusals
 from hourpass.demo.data import Row, Studio, fresh
 from hourpass.demo.input import PlanUpdate, ProfileUpdate
+from hourpass.oauth.grants import Granted
 from hourpass.resource_server import Verifier  # ①
 from hourpass.resource_server.asgi import BearerTokens  # ②
 from hourpass.resource_server.fastapi import needs  # ③
@@ -21,16 +22,20 @@ DESCRIPTION = (
 router = APIRouter(responses=refusals.DOCUMENTED)
 
 
-def create_api(issuer: str, audience: str, *, jwks_uri: str | None = None) -> FastAPI:
+def create_api(
+    issuer: str, audience: str, *, jwks_uri: str | None = None, grants: Granted | None = None
+) -> FastAPI:
     """The app. `issuer` is the Hourpass server, `audience` this API's identifier in its catalogue.
 
-    `jwks_uri` is where the issuer's keys are, if not where its metadata says.
+    `jwks_uri` is where the issuer's keys are, if not where its metadata says. With `grants` the
+    catalogue's are asked for as well, before those of ⑤.
     """
     app = FastAPI(
         title="Bookings API", description=DESCRIPTION, redoc_url=None, redirect_slashes=False
     )
     verifier = Verifier(issuer, audience, jwks_uri=jwks_uri)
-    app.add_middleware(BearerTokens, verifier=verifier, public=("/docs", "/openapi.json"))  # ④
+    public = ("/docs", "/openapi.json")
+    app.add_middleware(BearerTokens, verifier=verifier, public=public, grants=grants)  # ④
     app.state.studio = fresh()
     app.include_router(router)
     refusals.install(app)

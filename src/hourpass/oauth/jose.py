@@ -6,12 +6,12 @@ a generic JWS writer takes 65). Nothing here looks at claims: the callers do.
 
 import json
 import re
-from base64 import urlsafe_b64decode
-from binascii import b2a_base64
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import partial
+from functools import lru_cache, partial
+from types import MappingProxyType
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
@@ -181,14 +181,19 @@ def read_header(token: str) -> tuple[Mapping[str, object], str]:
     """The header of a compact JWS and the `kid` in it; raises BadSignature when it has none."""
     if _COMPACT.fullmatch(token) is None:
         raise BadSignature("not a compact JWS")
+    return _parsed_header(token.partition(".")[0])
+
+
+@lru_cache(maxsize=64)  # tokens of one key have the same header
+def _parsed_header(segment: str) -> tuple[Mapping[str, object], str]:
     try:
-        header = json.loads(_octets(token.partition(".")[0]))
+        header = json.loads(_octets(segment).decode("utf-8"))
     except (ValueError, RecursionError) as fault:
         raise BadSignature("the header is not JSON") from fault
     kid = header.get("kid") if isinstance(header, dict) else None
     if not isinstance(kid, str) or "crit" in header:
         raise BadSignature("the header names no key, or asks for an extension")
-    return header, kid
+    return MappingProxyType(header), kid
 
 
 def _usable_key(member: Any, allowed: frozenset[Algorithm]) -> tuple[Algorithm, _PublicKey] | None:
@@ -229,6 +234,7 @@ def _check(key: _PublicKey, signature: bytes, signed: bytes) -> None:
 
 
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 _ECDSA = ec.ECDSA(hashes.SHA256())
 _COMPACT = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _PUBLIC_MEMBERS = ("kty", "crv", "x", "y", "n", "e")
@@ -244,7 +250,8 @@ def _octets(segment: str) -> bytes:
 
     Without the comparison, a token's last characters could be changed and still verify.
     """
-    octets = urlsafe_b64decode(segment + "=" * (-len(segment) % 4))
-    if _segment(octets).decode("ascii") != segment:
+    encoded = segment.encode("ascii")
+    octets = a2b_base64(encoded.translate(_STANDARD) + b"=" * (-len(encoded) % 4))
+    if _segment(octets) != encoded:
         raise ValueError("not the canonical base64url")
     return octets

@@ -118,17 +118,13 @@ def _read(payload: bytes) -> dict[str, Any]:
     """A JSON object, read without the liberties that Python's reader takes."""
     try:
         text = payload.decode("utf-8")
-        claims = json.loads(
-            text,
-            object_pairs_hook=_unique,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-        )
+        claims = _DECODER.decode(text)
         if "\\u" in text:  # only an escape can spell half of a surrogate pair
             json.dumps(claims, ensure_ascii=False).encode("utf-8")
     except (ValueError, RecursionError) as fault:
         raise InvalidToken(_MALFORMED, detail=f"payload: {fault}"[:200]) from fault
-    if not isinstance(claims, dict) or _is_deep(claims):
+    may_be_deep = text.count("{") + text.count("[") > MAX_DEPTH
+    if not isinstance(claims, dict) or (may_be_deep and _is_deep(claims)):
         raise InvalidToken(_MALFORMED, detail="the payload is no object, or nested too deeply")
     return claims
 
@@ -164,3 +160,8 @@ def _is_deep(claims: dict[str, Any]) -> bool:
             return False
         level = below
     return True
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
+)

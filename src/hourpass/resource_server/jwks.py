@@ -44,16 +44,15 @@ class KeysUnavailable(TemporarilyUnavailable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Held:
-    """A fetched key set; both times are readings of the caller's clock."""
+    """A fetched key set, fresh between the two readings of the caller's clock.
+
+    It has an earliest time, too: were the clock set back, the keys would stay for that long.
+    """
 
     keys: PublicKeys
     jwks: object
-    fetched_at: float
+    fresh_from: float
     stale_at: float
-
-    def is_fresh(self, now: float) -> bool:
-        """Also false once the clock was set back, or the keys would stay for that long."""
-        return self.fetched_at - CLOCK_TOLERANCE_SECONDS <= now < self.stale_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +96,7 @@ class KeySet:
         held = self._held
         if held is None:
             return None
-        if not held.is_fresh(now):
+        if not held.fresh_from <= now < held.stale_at:
             self.fetch(now)
         return held.keys
 
@@ -113,7 +112,8 @@ class KeySet:
             if self._fetch is not None and self._fetch.is_running():
                 return self._fetch.done
             held = self._held
-            if held is not None and held.is_fresh(now) and (kid is None or kid in held.keys):
+            is_fresh = held is not None and held.fresh_from <= now < held.stale_at
+            if held is not None and is_fresh and (kid is None or kid in held.keys):
                 return None
             if self._quiet_from is not None and abs(now - self._quiet_from) < COOLDOWN_SECONDS:
                 return None
@@ -167,7 +167,12 @@ class KeySet:
                 # Still taken: a server that withdrew its keys must be believed.
                 _log.warning("%s holds no key for %s", uri, ", ".join(sorted(self._algorithms)))
         self._discovered_uri = uri
-        return _Held(keys=keys, jwks=jwks, fetched_at=now, stale_at=now + _age(headers))
+        return _Held(
+            keys=keys,
+            jwks=jwks,
+            fresh_from=now - CLOCK_TOLERANCE_SECONDS,
+            stale_at=now + _age(headers),
+        )
 
     def _discover(self, deadline: float) -> str:
         """The `jwks_uri` in the issuer's metadata (RFC 8414 section 3)."""

@@ -53,6 +53,8 @@ class ProtectedResource:
             document = _document(verifier, scopes)
             paths = (WELL_KNOWN_RESOURCE, urlsplit(self._metadata_url).path)
             self._documents = dict.fromkeys(paths, document)
+        self.open_paths = self._public | self._documents.keys()
+        """Paths that may need no token: others need not be asked about."""
 
     def is_public(self, path: str) -> bool:
         """Whether the decoded `path` needs no token."""
@@ -71,21 +73,29 @@ class ProtectedResource:
         was received, and of account only with grants. Raises InvalidToken, InsufficientScope
         or KeysUnavailable, for `refuse`.
         """
-        token = self.verifier.verify(bearer_token(authorization))
-        self._authorize(token, method, target)
+        token = self._recall(authorization)
+        if token is None:
+            token = self.verifier.verify(bearer_token(authorization))
+        if self.grants is not None:
+            self.grants.authorize(token.scopes, method, target)
         return token
 
     async def admit_async(
         self, authorization: Sequence[str], method: str, target: str
     ) -> AccessToken:
         """`admit`, without blocking the event loop while keys are fetched."""
-        token = await self.verifier.verify_async(bearer_token(authorization))
-        self._authorize(token, method, target)
-        return token
-
-    def _authorize(self, token: AccessToken, method: str, target: str) -> None:
+        token = self._recall(authorization)
+        if token is None:
+            token = await self.verifier.verify_async(bearer_token(authorization))
         if self.grants is not None:
             self.grants.authorize(token.scopes, method, target)
+        return token
+
+    def _recall(self, authorization: Sequence[str]) -> AccessToken | None:
+        """A token that was verified before is well formed: most requests need no parsing."""
+        if len(authorization) == 1 and authorization[0][:7].lower() == "bearer ":
+            return self.verifier.recall(authorization[0][7:])
+        return None
 
     def refuse(self, refusal: OAuthError) -> Answer:
         """The answer; the operator's log has what is not in it."""

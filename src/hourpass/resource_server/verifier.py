@@ -7,9 +7,8 @@ check (introspection, forward-auth).
 import asyncio
 import concurrent.futures
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Generator, Iterable, Mapping
-from hashlib import sha256
+from dataclasses import dataclass
 from threading import Lock
 from typing import cast
 from urllib.parse import urlsplit
@@ -71,11 +70,10 @@ class Verifier:
         issuer's keys are needed and cannot be read. Waits, 6 s at most, only for keys that it
         does not hold: in a coroutine use `verify_async`.
         """
-        now = self._clock()
-        known = self._recall(token, now)
+        known = self.recall(token)
         if known is not None:
             return known
-        steps = self._steps(token, now)
+        steps = self._steps(token, self._clock())
         while True:
             try:
                 fetch = next(steps)
@@ -85,11 +83,10 @@ class Verifier:
 
     async def verify_async(self, token: str) -> AccessToken:
         """`verify`, without blocking the event loop while keys are fetched."""
-        now = self._clock()
-        known = self._recall(token, now)
+        known = self.recall(token)
         if known is not None:
             return known
-        steps = self._steps(token, now)
+        steps = self._steps(token, self._clock())
         while True:
             try:
                 fetch = next(steps)
@@ -101,20 +98,27 @@ class Verifier:
             finally:
                 waiting.cancel()  # ends the wait, not the fetch, which others may wait for
 
-    def _recall(self, token: str, now: float) -> AccessToken | None:
-        """The verdict made before with the same keys; raises InvalidToken when it expired."""
-        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
-            raise InvalidToken(_MALFORMED, detail="too long, or not ASCII")
+    def recall(self, token: str) -> AccessToken | None:
+        """The verdict that `verify` made before, with the same keys; None: it has to be made.
+
+        Raises InvalidToken for a token that has expired since.
+        """
+        now = self._clock()
         keys = self._keys.current(now)
-        known = None if keys is None else self._verified.get(_digest(token), keys)
-        if known is not None and now >= known.claims["exp"]:
+        known = None if keys is None else self._verified.get(token, keys)
+        if known is None:
+            return None
+        expires, verified = known
+        if now >= expires:
             raise InvalidToken("the access token has expired; request a new one", detail="exp")
-        return known
+        return verified
 
     def _steps(
         self, token: str, now: float
     ) -> Generator[concurrent.futures.Future[None], None, AccessToken]:
         """The check, once for threads and coroutines: it yields what has to be waited for."""
+        if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
+            raise InvalidToken(_MALFORMED, detail="too long, or not ASCII")
         try:
             header, kid = read_header(token)
         except BadSignature as fault:
@@ -141,40 +145,52 @@ class Verifier:
         verified = judge(
             signed.payload, issuer=self.issuer, audience=self.audience, key_id=kid, now=now
         )
-        self._verified.put(_digest(token), keys, verified)
+        self._verified.put(token, keys, (verified.claims["exp"], verified))
         return verified
 
 
-class _Verified:
-    """Tokens already verified, by SHA-256, so that a dump of memory shows no usable token.
+_Verdict = tuple[float, AccessToken]  # when it expires, in epoch seconds
 
-    Holds verdicts of one key set only: with other keys each token is verified anew. Bounded;
-    the least recently used goes first.
+
+@dataclass(frozen=True, slots=True)
+class _Generation:
+    """Verdicts made with `keys`: those used lately, and those used before them."""
+
+    keys: PublicKeys | None
+    young: dict[str, _Verdict]
+    old: dict[str, _Verdict]
+
+
+class _Verified:
+    """Tokens already verified, by their own text: a digest of it would cost more than the rest.
+
+    Holds verdicts of one key set only: with other keys each token is verified anew. Bounded:
+    when the young half is full it becomes the old one, and what was in that is forgotten. So a
+    look needs no lock; keys and verdicts are read together, or a verdict could outlive its key.
     """
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._keys: PublicKeys | None = None
-        self._tokens: OrderedDict[bytes, AccessToken] = OrderedDict()
+        self._now = _Generation(None, {}, {})
 
-    def get(self, digest: bytes, keys: PublicKeys) -> AccessToken | None:
-        with self._lock:
-            if keys is not self._keys:
-                self._tokens.clear()
-                self._keys = keys
-            token = self._tokens.get(digest)
-            if token is not None:
-                self._tokens.move_to_end(digest)
-            return token
+    def get(self, token: str, keys: PublicKeys) -> _Verdict | None:
+        now = self._now
+        if now.keys is not keys:
+            return None
+        known = now.young.get(token)
+        if known is None:
+            known = now.old.get(token)
+            if known is not None:
+                self.put(token, keys, known)
+        return known
 
-    def put(self, digest: bytes, keys: PublicKeys, token: AccessToken) -> None:
+    def put(self, token: str, keys: PublicKeys, verdict: _Verdict) -> None:
         with self._lock:
-            if keys is not self._keys:
-                self._tokens.clear()
-                self._keys = keys
-            self._tokens[digest] = token
-            if len(self._tokens) > MAX_REMEMBERED:
-                self._tokens.popitem(last=False)
+            if self._now.keys is not keys:
+                self._now = _Generation(keys, {}, {})
+            elif len(self._now.young) >= MAX_REMEMBERED // 2:
+                self._now = _Generation(keys, {}, self._now.young)
+            self._now.young[token] = verdict
 
 
 _MALFORMED = "the access token is malformed"
@@ -187,10 +203,6 @@ def _check_header(header: Mapping[str, object]) -> None:
         raise InvalidToken("the token is no access token", detail=f"typ is {ascii(typ)[:200]}")
     if not _KEY_MATERIAL.isdisjoint(header):
         raise InvalidToken(_MALFORMED, detail="the token brings or names a key of its own")
-
-
-def _digest(token: str) -> bytes:
-    return sha256(token.encode("ascii")).digest()
 
 
 def _is_web_address(url: str) -> bool:

@@ -28,6 +28,7 @@ from hourpass.server.endpoints.inquiry import (
     introspection,
     revocation,
 )
+from hourpass.server.endpoints.leaks import LeaksEndpoint
 from hourpass.server.endpoints.token import TokenEndpoint
 from hourpass.server.endpoints.verify import VerifyEndpoint
 from hourpass.server.keys import operations
@@ -76,6 +77,12 @@ class App:
                 "/introspect": self._inquiry("introspect", introspection(settings.issuer)),
                 "/revoke": self._inquiry("revoke", revocation(context.database)),
                 "/verify": verify,
+                "/leaks": LeaksEndpoint(
+                    context.database,
+                    context.keyring,
+                    settings.trusted_proxies,
+                    suspend=settings.leaks == "suspend",
+                ),
                 metadata.WELL_KNOWN: MetadataEndpoint(settings.issuer),
                 "/.well-known/jwks.json": JwksEndpoint(self._jwks),
                 "/": HomeEndpoint(path),

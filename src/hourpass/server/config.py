@@ -32,7 +32,7 @@ from hourpass.server.keys.master import MasterKeys
 PREFIX = "HOURPASS_"
 _WITH_FILE_FORM = ("master_key", "database_url", "limits_url")
 # Named by the contract, not acted upon yet: set, they would promise what does not happen.
-_NOT_YET = ("METRICS_PORT", "METRICS_HOST", "AUDIT_RETENTION_DAYS", "LEAKS")
+_NOT_YET = ("METRICS_PORT", "METRICS_HOST", "AUDIT_RETENTION_DAYS")
 
 
 class SettingsFault(Exception):
@@ -90,6 +90,11 @@ class Settings(BaseModel):
         description="`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://…`: the Valkey "
         "or Redis in which all processes count one limit of requests. Without it each process "
         "counts for itself. Also as HOURPASS_LIMITS_URL_FILE.",
+    )
+    leaks: Literal["suspend", "alert"] = Field(
+        default="suspend",
+        description="What the report of a leaked secret does (`POST /leaks`): suspend its client "
+        "and revoke its live tokens, or (`alert`) only put it on record.",
     )
     tls_cert_file: Path | None = Field(default=None, description="PEM file: serve TLS itself.")
     tls_key_file: Path | None = Field(default=None, description="PEM file: the private key.")

@@ -123,7 +123,7 @@ def _params(names: list[str]) -> list[object]:
     return [pytest.param(n, marks=pytest.mark.xdist_group(f"proxies-{n}")) for n in names]
 
 
-@pytest.fixture(scope="module", params=_params([*ASKING]))
+@pytest.fixture(scope="module", params=_params([*ASKING, *OFFLINE]))
 def any_door(
     request: pytest.FixtureRequest, issuer: Issuer, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Door]:

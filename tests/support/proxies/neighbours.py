@@ -125,7 +125,9 @@ class _Listener:
 
 
 class Upstream(_Listener):
-    """The API: answers 200 to everything; `requests` are what it got."""
+    """The API: answers `status` to everything; `requests` are what it got."""
+
+    status = 200
 
     def _converse(self, connection: socket.socket) -> None:
         with connection.makefile("rb") as stream:
@@ -136,8 +138,8 @@ class Upstream(_Listener):
                 self.requests.append(received)
                 body = b"" if received.method == "HEAD" else b'{"api":true}'
                 connection.sendall(
-                    b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nX-Api: yes\r\n"
-                    b"Content-Length: 12\r\n\r\n" + body
+                    b"HTTP/1.1 %d X\r\nContent-Type: application/json\r\nX-Api: yes\r\n"
+                    b"Content-Length: 12\r\n\r\n" % self.status + body
                 )
 
 

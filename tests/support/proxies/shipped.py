@@ -108,7 +108,7 @@ def start_apache(folder: Path, issuer: str, api: int) -> ProxyProcess:
     }
     site = folder / "hourpass.conf"
     site.write_text(render(DEPLOY / "apache/hourpass.conf", edits))
-    modules = [*_MODULES, "headers", "rewrite", "oauth2"]
+    modules = [*_MODULES, "env", "headers", "rewrite", "oauth2"]
     frame = folder / "apache2.conf"
     lines = [
         f'ServerRoot "{folder}"',

@@ -25,6 +25,7 @@ class Event(StrEnum):
     CLIENT_ACTIVATED = "client.activated"
     CLIENT_DELETED = "client.deleted"
     CLIENT_TOKENS_REVOKED = "client.tokens_revoked"
+    CLIENT_LEAK_REPORTED = "client.leak_reported"
     TOKEN_ISSUED = "token.issued"  # noqa: S105  (an event's name)
     TOKEN_REFUSED = "token.refused"  # noqa: S105  (an event's name)
     TOKEN_REVOKED = "token.revoked"  # noqa: S105  (an event's name)

@@ -32,6 +32,7 @@ from hourpass.server.rights import CLIENTS_WRITE
 
 _ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _ATTEMPTS = 10
+MAX_URL = 500
 
 
 class NotFound(Missing):
@@ -236,7 +237,7 @@ def suspend(
 def activate(database: Database, client_id: str, by: Origin) -> Client:
     """A suspended client gets tokens again.
 
-    Raises NotFound, Forbidden; Conflict when it has expired.
+    Raises NotFound, Forbidden; Conflict when it has expired, or its secret was reported as leaked.
     """
 
     def decide(client: Client, now: datetime) -> tuple[Client, list[AuditEvent]]:
@@ -258,6 +259,44 @@ def revoke_tokens(database: Database, client_id: str, by: Origin) -> Client:
         return after, [_event(Event.CLIENT_TOKENS_REVOKED, after, by, detail)]
 
     return _change(database, client_id, by, decide, is_free=True)
+
+
+def report_leak(
+    database: Database,
+    keyring: Keyring,
+    secret: Secret,
+    by: Origin,
+    *,
+    url: str | None,
+    suspend: bool,
+) -> None:
+    """Suspend the client of a leaked secret and revoke its live tokens, or only record it.
+
+    A secret that is nobody's, or not any more, changes nothing; nor does a second report. Whoever
+    holds the secret may: `by` has full rights.
+    """
+    digests = secrets.digests(secret, keyring.peppers)
+    with database.read() as connection:
+        client_id = store.holder(connection, digests)
+    if client_id is None:
+        return
+
+    def decide(client: Client, now: datetime) -> tuple[Client, list[AuditEvent]]:
+        if not any(credential.digest in digests for credential in client.credentials):
+            return client, []  # rotated in the meantime
+        after = client.with_leaked_secret(now, suspend=suspend)
+        where = printable(url, MAX_URL) if url else None
+        detail: Detail = {"url": where, "suspended": suspend}
+        events = [_event(Event.CLIENT_LEAK_REPORTED, after, by, detail)]
+        if suspend:
+            more: Detail = {"revoke_live_tokens": True, "reason": "leaked"}
+            events.append(_event(Event.CLIENT_SUSPENDED, after, by, more))
+        return after, events
+
+    try:
+        _change(database, client_id, by, decide, is_free=True)
+    except NotFound:
+        return  # deleted in the meantime
 
 
 def delete(database: Database, client_id: str, by: Origin) -> None:

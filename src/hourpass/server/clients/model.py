@@ -66,6 +66,8 @@ class Client:
     expires_at: datetime | None = None
     suspended_at: datetime | None = None
     secret_rotated_at: datetime | None = None
+    leaked_at: datetime | None = None
+    """When its secret was reported as leaked; None again once the secret was rotated."""
     limit_per_minute: int | None = None
     token_generation: int = 1
     version: int = 1
@@ -109,6 +111,7 @@ class Client:
         return self._changed(
             credentials=(credential,),
             secret_rotated_at=now,
+            leaked_at=None,
             token_generation=self.token_generation + revoke_live_tokens,
         )
 
@@ -123,7 +126,18 @@ class Client:
         """Gets tokens again; activating an active client changes nothing."""
         if self.status(now) is Status.EXPIRED:
             raise Conflict("this API client has expired, which is final; create a new one")
+        if self.leaked_at is not None:
+            raise Conflict("its secret was reported as leaked: rotate the secret first")
         return self._changed(suspended_at=None)
+
+    def with_leaked_secret(self, now: datetime, *, suspend: bool) -> "Client":
+        """Not to be activated until the secret was rotated; a second report changes nothing."""
+        if self.leaked_at is not None:
+            return self
+        leaked = replace(self, leaked_at=now)
+        if suspend:
+            return replace(leaked.suspended(now, revoke_live_tokens=True), version=self.version + 1)
+        return replace(leaked, version=self.version + 1)
 
     def with_tokens_revoked(self) -> "Client":
         """Online checks refuse every token issued so far."""

@@ -67,4 +67,9 @@ def proves(
     return proved and bool(credentials)
 
 
+def digests(secret: Secret, peppers: Mapping[int, bytes]) -> tuple[bytes, ...]:
+    """What could be stored of `secret`, one for each pepper."""
+    return tuple(digest(secret, pepper) for pepper in peppers.values())
+
+
 _NOBODY = ClientCredential(bytes(32), 0)

@@ -115,6 +115,16 @@ def usage_between(
     return [(row.hour, row.issued, row.refused) for row in connection.execute(query)]
 
 
+def holder(connection: Connection, digests: Iterable[bytes]) -> str | None:
+    """The ID of the client that a secret with one of these digests is the live one of."""
+    query = (
+        select(table.c.client_id)
+        .join(client_credential, client_credential.c.client_seq == table.c.seq)
+        .where(client_credential.c.digest.in_(list(digests)))
+    )
+    return connection.execute(query).scalars().first()
+
+
 def add(connection: Connection, client: Client) -> None:
     """A new client with its scopes and credentials."""
     row = {
@@ -256,6 +266,7 @@ def _with_parts(connection: Connection, rows: Sequence[Row[tuple[object, ...]]])
             expires_at=row.expires_at,
             suspended_at=row.suspended_at,
             secret_rotated_at=row.secret_rotated_at,
+            leaked_at=row.leaked_at,
             limit_per_minute=row.limit_per_minute,
             token_generation=row.token_generation,
             version=row.version,
@@ -271,6 +282,7 @@ def _changing(client: Client) -> dict[str, object]:
         "description": client.description,
         "suspended_at": client.suspended_at,
         "secret_rotated_at": client.secret_rotated_at,
+        "leaked_at": client.leaked_at,
         "limit_per_minute": client.limit_per_minute,
         "token_generation": client.token_generation,
         "version": client.version,

@@ -110,6 +110,7 @@ client = Table(
     Column("token_generation", Integer, nullable=False),
     Column("version", BigInteger, nullable=False),
     Column("limit_per_minute", Integer),
+    Column("leaked_at", Moment),
     Index(None, "organization", "seq"),
     # Few clients are suspended, fewer expire: each list has an index of its own.
     Index(
