@@ -1,17 +1,15 @@
 """`hourpass token`: the integrator's side, against a real server and against worse."""
 
-import json
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 from command_outcomes import each, json_of, refusal
 
+from hourpass.client import ClientSuspended, ScopeNotGranted, WrongCredentials
 from hourpass.resource_server import Verifier
 from support.installation import Credentials, Finished, Installation, Server
+from support.token_server import METADATA, TokenServer, always
 
 _BOOKINGS, _BILLING = "https://api.example.com", "https://billing.example.com"
 
@@ -35,31 +33,6 @@ def _environ(issuer: str, credentials: Credentials) -> dict[str, str]:
         "HOURPASS_DATABASE_URL": "",
         "HOURPASS_MASTER_KEY": "",
     }
-
-
-@contextmanager
-def _answering(status: int, body: bytes) -> Iterator[str]:
-    """Something that answers so to every POST; its address."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Says nothing."""
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = Thread(target=server.serve_forever, args=(0.01,))
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
 
 
 @pytest.mark.spec("contract", "Command line", "the integrator's side")
@@ -92,8 +65,8 @@ def test_a_token_is_printed(running: Server) -> None:
     assert billing.scopes == {"invoices:read"}
 
 
-def test_a_refusal_is_told_in_the_servers_words(running: Server) -> None:
-    """The error and what the server says about it; never the secret."""
+def test_a_refusal_says_what_to_do(running: Server) -> None:
+    """One line each; never the secret."""
     installation = running.installation
     active = installation.create_client("customers:read")
     suspended = installation.create_client("customers:read")
@@ -106,31 +79,41 @@ def test_a_refusal_is_told_in_the_servers_words(running: Server) -> None:
     outcomes = [token(wrong), token(suspended), token(active, "--scope", "invoices:read")]
 
     assert [refusal(outcome) for outcome in outcomes] == [
-        "invalid_client: client authentication failed",
-        "invalid_client: this API client is suspended; ask the API's operator to re-activate it",
-        "invalid_scope: this API client does not hold the scope invoices:read",
+        WrongCredentials.advice,
+        ClientSuspended.advice,
+        f"{ScopeNotGranted.advice} (asked: invoices:read)",
     ]
     assert "hps_" not in "".join(outcome.stderr for outcome in outcomes)
 
 
 @pytest.mark.spec("threats", "18", "escape codes are harmless in terminals")
 def test_what_is_no_token_endpoint_is_told(sqlite_installation: Installation) -> None:
-    """Nobody there, no URL, a web page, words that would steer the terminal."""
+    """Nobody there, no URL, a web page, another issuer, words that would steer the terminal."""
     run = sqlite_installation.command
-    anyone = Credentials("m2m_x", "hps_x")
+    anyone = Credentials("m2m_x", "another server's secret")
 
     away = run("token", environ=_environ("http://127.0.0.1:1", anyone))
     no_url = run("token", environ=_environ("localhost:8080", anyone))
-    with _answering(200, b"<h1>It works</h1>") as url:
-        page = run("token", environ=_environ(url, anyone))
-    with _answering(400, json.dumps({"error": "\x1b[2J", "error_description": "\r"}).encode()) as u:
-        hostile = run("token", environ=_environ(u, anyone))
-    unset = run("token", environ=_environ(url, Credentials("m2m_x", "")))
+    with TokenServer() as server:
+        asked = _environ(server.url, anyone)
+        server.scripts["/token"] = always(200, b"<h1>It works</h1>")
+        page = run("token", environ=asked)
+        server.scripts["/token"] = always(400, {"error": "\x1b[2J", "error_description": "\r"})
+        hostile = run("token", environ=asked)
+        server.scripts[METADATA] = always(200, {"issuer": "https://auth.example.com"})
+        other = run("token", environ=asked)
+    unset = run("token", environ=_environ(server.url, Credentials("m2m_x", "")))
+    cut = run("token", environ=_environ(server.url, Credentials("m2m_x", "hps_x")))
 
-    assert refusal(away).startswith("http://127.0.0.1:1/token cannot be reached: ")
-    assert refusal(no_url) == "the issuer has to be an https or http URL, not 'localhost:8080'"
-    assert refusal(page) == f"{url}/token answered 200 without JSON; is it a Hourpass server?"
-    assert refusal(hostile) == "\ufffd[2J:"
-    assert refusal(unset, status=2) == (
-        "set HOURPASS_CLIENT_ID and HOURPASS_CLIENT_SECRET in the environment"
+    assert refusal(away).startswith(f"http://127.0.0.1:1{METADATA} cannot be reached (")
+    assert refusal(no_url, status=2) == "issuer is no http or https URL: 'localhost:8080'"
+    assert refusal(page).startswith(f"{server.url}/token answered 200 without an access_token: ")
+    assert refusal(hostile).startswith(f"{server.url}/token answered 400 without an OAuth error: ")
+    assert refusal(other, status=2) == (
+        f"the server at {server.url} calls itself https://auth.example.com:"
+        " give exactly that as the issuer"
     )
+    assert refusal(unset, status=2).startswith(
+        "set HOURPASS_CLIENT_ID and HOURPASS_CLIENT_SECRET in the environment, or "
+    )
+    assert refusal(cut, status=2).startswith("the client secret is not whole: ")

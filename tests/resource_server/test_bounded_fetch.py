@@ -10,7 +10,7 @@ import pytest
 from local_issuer import LocalIssuer, Script, document, octets
 from tls_server import TlsServer
 
-from hourpass.resource_server.fetch import MAX_BODY, FetchFailed, get_json
+from hourpass.fetch import MAX_BODY, FetchFailed, get_json
 
 
 @pytest.fixture
@@ -112,3 +112,15 @@ def test_a_certificate_of_a_trusted_authority_is_good(
     monkeypatch.setenv("SSL_CERT_FILE", str(tls.certificate))
 
     assert get_json(tls.url, deadline=time.monotonic() + 5)[0] == []
+
+
+def test_a_body_that_breaks_off_is_no_answer(issuer: LocalIssuer) -> None:
+    """Also where what came is whole JSON."""
+
+    def broken(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}")
+
+    issuer.scripts["/"] = broken
+
+    with pytest.raises(FetchFailed, match="cannot be read"):
+        get_json(f"{issuer.url}/", deadline=time.monotonic() + 5)

@@ -14,7 +14,7 @@ from hourpass.cli import integrator, scan
 from hourpass.cli.output import REFUSED, ReaderGone, drop_output, say, set_up
 
 _HELP = "Open your API to machines: API clients, one-hour access tokens, exact revocation."
-_INTEGRATOR = ("token", "scan")
+_INTEGRATOR = ("token", "call", "scan")
 _SERVICE = ("serve", "migrate", "demo")
 _SETUP_LINK = "setup-link"
 # Name → help, each a module of this package with a Typer app or command called `app`.
@@ -76,6 +76,7 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
         pass
 
     app.command("token")(integrator.token)
+    app.command("call")(integrator.call)
     app.command("scan")(scan.scan)
     if with_server:
         groups = {only: _GROUPS[only]} if only in _GROUPS else _GROUPS

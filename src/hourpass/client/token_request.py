@@ -1,75 +1,106 @@
-"""One token request, bounded in time and size, with failures told apart by type."""
+"""One token request over the network, bounded in time and size (RFC 6749 section 4.4)."""
 
 import json
-from typing import Any
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from urllib.parse import urlencode
 
-import urllib3
-
+from hourpass import fetch
+from hourpass.client.addresses import is_confidential
+from hourpass.client.answer import Granted, read_answer, retry_after
+from hourpass.client.credentials import ClientCredentials
+from hourpass.client.errors import BadAnswer, BadConfiguration, ServerUnavailable
 from hourpass.oauth import basic
+from hourpass.oauth.metadata import locations
 
-_TIMEOUT = urllib3.Timeout(connect=5.0, read=10.0)
-_MAX_ANSWER = 64 * 1024
-
-
-class TokenRefused(Exception):
-    """The server refused; `error` and `reason` are for programs, the text is for people."""
-
-    def __init__(self, error: str, description: str, reason: str | None) -> None:
-        self.error = error
-        self.reason = reason
-        super().__init__(f"{error}: {description}" if description else error)
-
-
-class TokenUnavailable(Exception):
-    """The server could not be reached, or what answered is no token endpoint."""
+MAX_ANSWER = 64 * 1024  # octets
 
 
 def request_token(
-    issuer: str,
-    client_id: str,
-    client_secret: str,
+    token_url: str,
+    credentials: ClientCredentials,
     *,
-    scope: str | None = None,
-    resource: str | None = None,
-) -> dict[str, Any]:
-    """The token endpoint's answer (RFC 6749 5.1); raises TokenRefused or TokenUnavailable."""
-    fields = {"grant_type": "client_credentials", "scope": scope, "resource": resource}
-    url = issuer.rstrip("/") + "/token"
-    if not url.lower().startswith(("https://", "http://")):
-        raise TokenUnavailable(f"the issuer has to be an https or http URL, not {issuer!r}")
-    try:
-        with urllib3.PoolManager(timeout=_TIMEOUT, retries=False) as pool:
-            response = pool.request(
-                "POST",
-                url,
-                fields={name: value for name, value in fields.items() if value is not None},
-                encode_multipart=False,
-                headers={"Authorization": basic.encode(client_id, client_secret)},
-                redirect=False,
-                preload_content=False,
+    scope: str | None,
+    resource: str | None,
+    deadline: float,
+) -> Granted:
+    """Ask once. `deadline` is a reading of `time.monotonic()`; raises TokenError."""
+    form = {"grant_type": "client_credentials", "scope": scope, "resource": resource}
+    headers = {
+        "Authorization": basic.encode(credentials.client_id, credentials.client_secret),
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Accept": "application/json",
+    }
+    body = urlencode({name: value for name, value in form.items() if value is not None})
+    answer = _fetch("POST", token_url, deadline, headers, body.encode("ascii"))
+    return read_answer(answer, where=token_url, scope=scope, now=datetime.now(UTC))
+
+
+def find_token_url(issuer: str, *, allow_http: bool, deadline: float) -> str:
+    """The `token_endpoint` in the issuer's metadata (RFC 8414); raises TokenError."""
+    for location in locations(issuer):
+        answer = _fetch("GET", location, deadline, {"Accept": "application/json"})
+        if answer.status in (408, 429) or answer.status >= 500:
+            raise ServerUnavailable(
+                f"{location} is not available now (status {answer.status}): try again later",
+                status=answer.status,
+                retry_after_s=retry_after(answer.headers, datetime.now(UTC)),
             )
-            status, body = response.status, response.read(_MAX_ANSWER)
-            response.release_conn()
-    except (urllib3.exceptions.HTTPError, UnicodeError) as fault:
-        raise TokenUnavailable(f"{url} cannot be reached: {type(fault).__name__}") from None
-    return _judged(url, status, body)
-
-
-def _judged(url: str, status: int, body: bytes) -> dict[str, Any]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        answer = None
-    if not isinstance(answer, dict):
-        raise TokenUnavailable(f"{url} answered {status} without JSON; is it a Hourpass server?")
-    if status == 200 and isinstance(answer.get("access_token"), str):
-        return answer
-    error, description = answer.get("error"), answer.get("error_description")
-    if not isinstance(error, str):
-        raise TokenUnavailable(f"{url} answered {status}; is it a Hourpass server?")
-    reason = answer.get("reason")
-    raise TokenRefused(
-        error,
-        description if isinstance(description, str) else "",
-        reason if isinstance(reason, str) else None,
+        if answer.status == 200:
+            return _token_url(answer.body, issuer, location, allow_http=allow_http)
+    raise BadAnswer(
+        f"there is no metadata at {location} (status {answer.status}): check the issuer",
+        status=answer.status,
     )
+
+
+def _token_url(body: bytes, issuer: str, location: str, *, allow_http: bool) -> str:
+    """RFC 8414 section 3.3: metadata of another issuer, however alike, must not be used."""
+    try:
+        metadata = json.loads(body)
+    except (ValueError, RecursionError):
+        metadata = None
+    if not isinstance(metadata, dict):
+        raise BadAnswer(f"{location} is no JSON object: check the issuer")
+    named = metadata.get("issuer")
+    if named != issuer:
+        if isinstance(named, str) and len(named) < 200 and _is_address(named):
+            raise BadConfiguration(
+                f"the server at {issuer} calls itself {named}: give exactly that as the issuer"
+            )
+        raise BadConfiguration(f"the metadata at {location} is not that of {issuer}")
+    url = metadata.get("token_endpoint")
+    downgrade = issuer.startswith("https:") and not str(url).startswith("https:")
+    if not isinstance(url, str) or downgrade or not _is_address(url):
+        raise BadAnswer(f"the metadata at {location} names no token_endpoint that can be used")
+    if not allow_http and not is_confidential(url):
+        raise BadAnswer(f"the metadata at {location} names a token_endpoint without https")
+    return url
+
+
+def _is_address(url: str) -> bool:
+    try:
+        is_confidential(url)
+    except ValueError:
+        return False
+    return True
+
+
+def _fetch(
+    method: str, url: str, deadline: float, headers: Mapping[str, str], body: bytes | None = None
+) -> fetch.Answer:
+    try:
+        return fetch.fetch(
+            method, url, deadline=deadline, headers=headers, body=body, max_body=MAX_ANSWER
+        )
+    except fetch.AnswerTooLong:
+        raise BadAnswer(f"{url} sends more than 64 KiB: check the address") from None
+    except fetch.FetchFailed as fault:
+        # Only the kind of fault: a library's words could quote what was sent.
+        why = type(fault.__cause__).__name__ if fault.__cause__ is not None else "no answer"
+        if time.monotonic() >= deadline:
+            why = "no answer in time"
+        raise ServerUnavailable(
+            f"{url} cannot be reached ({why}): check the address, or try again later"
+        ) from None

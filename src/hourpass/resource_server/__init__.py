@@ -1,7 +1,7 @@
 """Checks access tokens, for the API that they open; never talks to the server's database.
 
 verifier.py     one call: is this token good here?     claims.py   what it must say
-jwks.py         the issuer's keys, kept fresh          fetch.py    one bounded GET
+jwks.py         the issuer's keys, kept fresh, by ../fetch.py: one bounded GET
 catalogue.py   grants from hourpass.toml
 
 protected_resource.py decides, and the front doors bring it requests, each in the form of its

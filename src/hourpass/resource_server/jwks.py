@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
+from hourpass.fetch import FetchFailed, get_json
 from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.oauth.jose import Algorithm, PublicKeys
 from hourpass.oauth.metadata import locations
-from hourpass.resource_server.fetch import FetchFailed, get_json
 
 FETCH_SECONDS = 5.0
 COOLDOWN_SECONDS = 10.0

@@ -1,7 +1,7 @@
-"""One bounded GET of a JSON document: the only network access of this package.
+"""One bounded HTTP request: the only network access of `client` and `resource_server`.
 
-Bounded means: no redirects, no proxies, 256 KiB, and a deadline that a peer which sends one
-octet at a time cannot stretch.
+Bounded means: no redirects, no proxies, a body up to a limit, and a deadline that a peer which
+sends one octet at a time cannot stretch. Apart from both, since neither may import the other.
 """
 
 import json
@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import Any
 
@@ -22,7 +23,20 @@ MAX_BODY = 256 * 1024
 
 
 class FetchFailed(Exception):
-    """There is no document; the text says why, for the operator."""
+    """There is no answer that can be used; the text says why, for the operator."""
+
+
+class AnswerTooLong(FetchFailed):
+    """More octets came than the caller wanted."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back, whatever its status; header names are in any case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
 
 
 def get_json(url: str, *, deadline: float) -> tuple[Any, Mapping[str, str]]:
@@ -31,32 +45,66 @@ def get_json(url: str, *, deadline: float) -> tuple[Any, Mapping[str, str]]:
     `deadline` is a reading of `time.monotonic()`. Raises FetchFailed for whatever is not a
     200 with a JSON body of at most 256 KiB that arrives in time.
     """
+    answer = fetch("GET", url, deadline=deadline, headers={"Accept": "application/json"})
+    if answer.status != 200:
+        raise FetchFailed(f"{url} answered {answer.status}")
+    try:
+        return json.loads(answer.body), answer.headers
+    except (ValueError, RecursionError) as fault:
+        raise FetchFailed(f"{url} cannot be read: {fault}") from fault
+
+
+def fetch(
+    method: str,
+    url: str,
+    *,
+    deadline: float,
+    headers: Mapping[str, str],
+    body: bytes | None = None,
+    max_body: int = MAX_BODY,
+) -> Answer:
+    """The answer to one request, a redirect and an error status included.
+
+    `deadline` is a reading of `time.monotonic()`, `max_body` counts octets. Raises FetchFailed
+    when there is no whole answer within both. Nothing of `headers` or `body` is in its text.
+    """
     if time.monotonic() >= deadline:
         raise FetchFailed(f"no time was left to read {url}")
     try:
-        return _get(url, deadline)
+        return _fetch(method, url, deadline, headers, body, max_body)
     except (HTTPError, HTTPException, OSError, ValueError, RuntimeError) as fault:
         late = " (out of time)" if time.monotonic() >= deadline else ""
         raise FetchFailed(f"{url} cannot be read{late}: {fault}") from fault
 
 
-def _get(url: str, deadline: float) -> tuple[Any, Mapping[str, str]]:
+def _fetch(
+    method: str,
+    url: str,
+    deadline: float,
+    headers: Mapping[str, str],
+    body: bytes | None,
+    max_body: int,
+) -> Answer:
     connection, target = _connection(url, deadline - time.monotonic())
     with _open(connection, deadline):
         connection.request(
-            "GET",
+            method,
             target,
-            headers={"Accept": "application/json"},
+            body=body,
+            headers=headers,
             preload_content=False,
             decode_content=False,
         )
         with connection.getresponse() as response:
-            if response.status != 200:
-                raise FetchFailed(f"{url} answered {response.status}")
-            body = response.read(MAX_BODY + 1)
-            if len(body) > MAX_BODY:
-                raise FetchFailed(f"{url} sent more than {MAX_BODY} octets")
-            return json.loads(body), response.headers
+            received = bytearray()
+            # Read on after the last octet: only then is a body that broke off told from a whole.
+            while more := response.read(max_body + 1 - len(received)):
+                received += more
+                if len(received) > max_body:
+                    raise AnswerTooLong(f"{url} sent more than {max_body} octets")
+            if time.monotonic() >= deadline:  # the end was our own cut
+                raise FetchFailed(f"{url} cannot be read (out of time): it sent too slowly")
+            return Answer(status=response.status, headers=response.headers, body=bytes(received))
 
 
 @contextmanager
