@@ -2,6 +2,7 @@
 
 verifier.py     one call: is this token good here?     claims.py   what it must say
 jwks.py         the issuer's keys, kept fresh          fetch.py    one bounded GET
+memory.py       tokens that were verified
 challenges.py   RFC 6750 in bytes                      catalogue.py   grants from hourpass.toml
 
 protected_resource.py decides, and the front doors bring it requests, each in the form of its

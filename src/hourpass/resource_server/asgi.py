@@ -79,7 +79,6 @@ class BearerTokens:
             for name, value in scope["headers"]
             if name.lower() == b"authorization"
         ]
-        target = targets.UNKNOWN if resource.grants is None else targets.of_asgi(scope)
         started = False
 
         def noting(message: Message) -> Awaitable[None]:
@@ -88,10 +87,17 @@ class BearerTokens:
             return send(message)
 
         try:
-            scope[_KEY] = await resource.admit_async(authorization, method, target)
+            if resource.grants is None:
+                token = resource.recall(authorization)
+                if token is None:
+                    token = await resource.admit_async(authorization, method, targets.UNKNOWN)
+            else:
+                target = targets.of_asgi(scope)
+                token = await resource.admit_async(authorization, method, target)
         except (InvalidToken, InsufficientScope, KeysUnavailable) as refusal:
             await _send(resource.refuse(refusal), send)
             return
+        scope[_KEY] = token
         try:
             await self.app(scope, receive, noting)
         except InsufficientScope as refusal:
