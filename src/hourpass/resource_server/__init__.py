@@ -2,12 +2,11 @@
 
 verifier.py     one call: is this token good here?     claims.py   what it must say
 jwks.py         the issuer's keys, kept fresh          fetch.py    one bounded GET
-memory.py       tokens that were verified
 challenges.py   RFC 6750 in bytes                      catalogue.py   grants from hourpass.toml
 
 protected_resource.py decides, and the front doors bring it requests, each in the form of its
 framework: asgi.py, wsgi.py, starlette.py, fastapi.py, flask.py, django.py, rest_framework.py.
-targets.py says which path an app serves.
+targets.py says which path an app serves; memory.py is what a verifier remembers.
 """
 
 from hourpass.oauth.errors import InsufficientScope, InvalidToken

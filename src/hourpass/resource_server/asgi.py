@@ -79,6 +79,7 @@ class BearerTokens:
             for name, value in scope["headers"]
             if name.lower() == b"authorization"
         ]
+        target = targets.UNKNOWN if resource.grants is None else targets.of_asgi(scope)
         started = False
 
         def noting(message: Message) -> Awaitable[None]:
@@ -87,17 +88,13 @@ class BearerTokens:
             return send(message)
 
         try:
-            if resource.grants is None:
-                token = resource.recall(authorization)
-                if token is None:
-                    token = await resource.admit_async(authorization, method, targets.UNKNOWN)
-            else:
-                target = targets.of_asgi(scope)
+            token = resource.recall(authorization) if resource.grants is None else None
+            if token is None:
                 token = await resource.admit_async(authorization, method, target)
+            scope[_KEY] = token
         except (InvalidToken, InsufficientScope, KeysUnavailable) as refusal:
             await _send(resource.refuse(refusal), send)
             return
-        scope[_KEY] = token
         try:
             await self.app(scope, receive, noting)
         except InsufficientScope as refusal:
