@@ -21,10 +21,10 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 
+from hourpass.oauth.bearer import Answer
 from hourpass.oauth.errors import InsufficientScope, InvalidToken
 from hourpass.resource_server import targets
 from hourpass.resource_server.catalogue import catalogue_grants
-from hourpass.oauth.bearer import Answer
 from hourpass.resource_server.claims import AccessToken
 from hourpass.resource_server.jwks import KeysUnavailable
 from hourpass.resource_server.protected_resource import ProtectedResource, check_scopes

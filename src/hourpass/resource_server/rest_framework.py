@@ -22,8 +22,8 @@ from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
 from hourpass.oauth.bearer import MissingToken
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
 from hourpass.resource_server.claims import AccessToken
 from hourpass.resource_server.django import parts, protected_resource
 from hourpass.resource_server.jwks import COOLDOWN_SECONDS, KeysUnavailable

@@ -121,7 +121,7 @@ class VerifyEndpoint:
             return _passes(claims, opened)
         verdict = await self._limiter.take_async(rules)
         if not verdict.allowed:
-            raise RateLimited(verdict.headers)
+            raise RateLimited(verdict.headers, detail=claims.client_id)
         return _passes(claims, opened, verdict.headers)
 
     def _forwarded(self, scope: Scope) -> Forwarded:
