@@ -11,7 +11,7 @@ from hypothesis import settings
 from support.installation import Installation, Server
 from support.postgres import Cluster
 
-pytest_plugins = ["support.browser", "support.proxies.doors"]
+pytest_plugins = ["support.browser", "support.proxies.doors", "support.npm"]
 
 # A machine under load is no reason for a property to fail.
 settings.register_profile("hourpass", deadline=None)

@@ -1,8 +1,6 @@
 """Tokens of a running server verify with other people's libraries, used as they document it."""
 
 import json
-import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -47,22 +45,6 @@ def token(server: Server) -> str:
     credentials = server.installation.create_client("customers:read", "bookings:read")
     text: str = server.token(credentials).json()["access_token"]
     return text
-
-
-@pytest.fixture(scope="session")
-def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the npm packages of the lock file and the script that uses them."""
-    npm = shutil.which("npm")
-    if npm is None or shutil.which("node") is None:
-        if os.environ.get("HOURPASS_TESTS_COMPLETE") == "1":
-            pytest.fail("requires node and npm")
-        pytest.skip("requires node and npm")
-    folder = tmp_path_factory.mktemp("npm")
-    for name in ("package.json", "package-lock.json", "verify.mjs"):
-        shutil.copy(HERE / name, folder)
-    install = [npm, "ci", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-    subprocess.run(install, cwd=folder, check=True, timeout=120)
-    return folder
 
 
 def pyjwt(server: Server, token: str, audience: str) -> Claims:

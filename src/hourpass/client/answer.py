@@ -61,8 +61,9 @@ def read_answer(answer: Answer, *, where: str, scope: str | None, now: datetime)
     """The token in the endpoint's answer.
 
     `where` is the endpoint's URL and `scope` what was asked for, for texts; `now` is read only
-    for a `Retry-After` that is a date in an answer without one of its own. Raises TokenError: ServerUnavailable when it may be
-    asked again, TokenRefused when the server has decided, BadAnswer for everything else.
+    for a `Retry-After` that is a date in an answer without one of its own. Raises TokenError:
+    ServerUnavailable when it may be asked again, TokenRefused when the server has decided,
+    BadAnswer for everything else.
     """
     status = answer.status
     if status in (408, 429) or status >= 500:

@@ -43,7 +43,7 @@ class KeysUnavailable(TemporarilyUnavailable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
+class Held:
     """A fetched key set, fresh between the two readings of the caller's clock.
 
     It has an earliest time, too: were the clock set back, the keys would stay for that long.
@@ -81,7 +81,8 @@ class KeySet:
         self._discovered_uri: str | None = None
         self._algorithms = frozenset(algorithms)
         self._lock = threading.Lock()
-        self._held: _Held | None = None
+        self.held: Held | None = None
+        """The keys in use; None before the first fetch."""
         self._fetch: _Fetch | None = None
         self._quiet_from: float | None = None
         self.fault: str | None = None
@@ -93,7 +94,7 @@ class KeySet:
         It is the same object as long as the server's answer is the same, so that a verdict
         can be kept for exactly as long as the keys it was made with.
         """
-        held = self._held
+        held = self.held
         if held is None:
             return None
         if not held.fresh_from <= now < held.stale_at:
@@ -111,7 +112,7 @@ class KeySet:
         with self._lock:
             if self._fetch is not None and self._fetch.is_running():
                 return self._fetch.done
-            held = self._held
+            held = self.held
             is_fresh = held is not None and held.fresh_from <= now < held.stale_at
             if held is not None and is_fresh and (kid is None or kid in held.keys):
                 return None
@@ -138,7 +139,7 @@ class KeySet:
     def _attempt(self, now: float, done: Future[None]) -> None:
         fault: str | None = "the fetch broke off"
         try:
-            self._held = self._download(now)
+            self.held = self._download(now)
             fault = None
         except FetchFailed as failure:
             fault = str(failure)
@@ -150,12 +151,12 @@ class KeySet:
                     self._quiet_from = now
             done.set_result(None)
 
-    def _download(self, now: float) -> _Held:
+    def _download(self, now: float) -> Held:
         deadline = time.monotonic() + FETCH_SECONDS
         uri = self._configured_uri or self._discovered_uri or self._discover(deadline)
         self._discovered_uri = None  # a failure below asks the metadata again: the URI may move
         jwks, headers = get_json(uri, deadline=deadline)
-        previous = self._held
+        previous = self.held
         if previous is not None and previous.jwks == jwks:
             keys = previous.keys
         else:
@@ -167,7 +168,7 @@ class KeySet:
                 # Still taken: a server that withdrew its keys must be believed.
                 _log.warning("%s holds no key for %s", uri, ", ".join(sorted(self._algorithms)))
         self._discovered_uri = uri
-        return _Held(
+        return Held(
             keys=keys,
             jwks=jwks,
             fresh_from=now - CLOCK_TOLERANCE_SECONDS,

@@ -103,15 +103,23 @@ class Verifier:
 
         Raises InvalidToken for a token that has expired since.
         """
-        now = self._clock()
-        keys = self._keys.current(now)
-        known = None if keys is None else self._verified.get(token, keys)
-        if known is None:
+        # Between two requests the caches of the processor are cold and each call of a function
+        # costs a multiple of what a loop measures, so everything is looked up right here.
+        held, verified = self._keys.held, self._verified
+        if held is None:
             return None
-        expires, verified = known
-        if now >= expires:
+        generation = verified.generation
+        if generation.keys is not held.keys:
+            return None
+        verdict = generation.young.get(token) or verified.older(token, generation)
+        if verdict is None:
+            return None
+        now = self._clock()
+        if not held.fresh_from <= now < held.stale_at:
+            self._keys.fetch(now)
+        if now >= verdict[0]:
             raise InvalidToken("the access token has expired; request a new one", detail="exp")
-        return verified
+        return verdict[1]
 
     def _steps(
         self, token: str, now: float
@@ -171,26 +179,22 @@ class _Verified:
 
     def __init__(self) -> None:
         self._lock = Lock()
-        self._now = _Generation(None, {}, {})
+        self.generation = _Generation(None, {}, {})
 
-    def get(self, token: str, keys: PublicKeys) -> _Verdict | None:
-        now = self._now
-        if now.keys is not keys:
-            return None
-        known = now.young.get(token)
-        if known is None:
-            known = now.old.get(token)
-            if known is not None:
-                self.put(token, keys, known)
-        return known
+    def older(self, token: str, generation: _Generation) -> _Verdict | None:
+        """The verdict on a token that is not among the young; it is one of them from now on."""
+        verdict = generation.old.get(token)
+        if verdict is not None and generation.keys is not None:
+            self.put(token, generation.keys, verdict)
+        return verdict
 
     def put(self, token: str, keys: PublicKeys, verdict: _Verdict) -> None:
         with self._lock:
-            if self._now.keys is not keys:
-                self._now = _Generation(keys, {}, {})
-            elif len(self._now.young) >= MAX_REMEMBERED // 2:
-                self._now = _Generation(keys, {}, self._now.young)
-            self._now.young[token] = verdict
+            if self.generation.keys is not keys:
+                self.generation = _Generation(keys, {}, {})
+            elif len(self.generation.young) >= MAX_REMEMBERED // 2:
+                self.generation = _Generation(keys, {}, self.generation.young)
+            self.generation.young[token] = verdict
 
 
 _MALFORMED = "the access token is malformed"

@@ -69,6 +69,7 @@ class BearerTokens:
         if document is not None:
             return _respond(document, environ, start_response)
         if resource.is_public(path):
+            environ.pop(_KEY, None)  # of a door further out, for another API
             return self.app(environ, start_response)
         target = targets.UNKNOWN if resource.grants is None else targets.of_wsgi(environ)
         try:
