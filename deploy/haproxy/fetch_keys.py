@@ -19,7 +19,7 @@ import textwrap
 import urllib.request
 from pathlib import Path
 
-SLOTS = 3  # as many as haproxy.cfg names
+SLOTS = 5  # as many as haproxy.cfg names
 _P256 = bytes.fromhex("3059301306072a8648ce3d020106082a8648ce3d03010703420004")
 _RSA = bytes.fromhex("300d06092a864886f70d0101010500")
 

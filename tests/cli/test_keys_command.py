@@ -100,3 +100,10 @@ def test_a_new_master_key_touches_nothing(
     assert [len(base64.b64decode(key, validate=True)) for key in keys] == [32, 32]
     assert keys[0] != keys[1]
     assert not folder.exists()
+
+
+def test_a_key_id_that_begins_with_a_dash_is_no_option(installation: Installation) -> None:
+    """Base64url has dashes, and a leak cannot wait."""
+    for kid in ("-WxJ_k3", "--abc", "-h"):
+        said = refusal(installation.command("keys", "revoke", kid))
+        assert said.startswith("there is no such key")

@@ -308,6 +308,12 @@ def test_one_api_need_not_be_named(own_server: Server) -> None:
         ("GET", "book%69ngs/customers", 403),
         ("GET", "billing/customers", 401),
         ("GET", "/customers", 403),
+        ("GET", "bookings/customers#", 400),
+        ("GET", "bookings/customers?a#b", 400),
+        # It ends like the other form, which reads the headers; this one does not.
+        ("GET", "bookings/customer/1/booking/verify", 200),
+        ("GET", "bookings/nothing/verify?api=bookings", 403),
+        ("GET", "billing/verify?api=bookings", 401),
     ],
 )
 def test_a_proxy_may_append_method_and_path(

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from uuid import uuid4
@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from limit_model import Model, rules_of_a_call
 
-from hourpass.limits import PerMinute, Rule
+from hourpass.limits import PerMinute, Rule, Verdict
 from hourpass.limits.shared import SharedWindows, StoreAway, store_key
 from support.valkey import Valkey
 
@@ -43,6 +43,14 @@ def inside(valkey: Valkey) -> Iterator["redis.Redis"]:
     client.close()
 
 
+def take(windows: SharedWindows, rules: Sequence[Rule]) -> Verdict:
+    """One request by itself; raises what the store says instead."""
+    (verdict,) = windows.take([rules])
+    if isinstance(verdict, StoreAway):
+        raise verdict
+    return verdict
+
+
 def a_rule(limit: int, *key: str) -> Rule:
     """A rule for this key."""
     return Rule(policy="client", per_minute=limit, key=key)
@@ -58,7 +66,7 @@ def test_a_refused_call_is_counted_by_no_rule(valkey: Valkey) -> None:
         model, example = Model(), f"example {next(examples)}"
         for rules in calls:
             here = [a_rule(rule.per_minute, example, *rule.key) for rule in rules]
-            verdict = windows.take(here)
+            verdict = take(windows, here)
             assert verdict.allowed == model.take(rules)
             assert verdict.used == tuple(model.count(rule) for rule in rules)
             assert all(58 < left <= 60 for left in verdict.resets_in)
@@ -72,13 +80,13 @@ def test_the_next_window_begins_when_one_is_over(
 ) -> None:
     """The store's clock ends it; a key that lost its expiry is no window either."""
     rule = a_rule(2, "api", uuid4().hex)
-    assert [windows.take([rule]).allowed for _ in range(3)] == [True, True, False]
+    assert [take(windows, [rule]).allowed for _ in range(3)] == [True, True, False]
     inside.pexpire(store_key(rule.key), 1)
     while inside.exists(store_key(rule.key)):
         pass
-    assert windows.take([rule]).used == (1,)
+    assert take(windows, [rule]).used == (1,)
     inside.persist(store_key(rule.key))
-    assert windows.take([rule]).used == (1,)
+    assert take(windows, [rule]).used == (1,)
     assert 0 < int(str(inside.pttl(store_key(rule.key)))) <= 60_000
 
 
@@ -89,12 +97,28 @@ def test_every_key_expires_and_a_refused_call_makes_none(
     """The rule that would allow has no key yet when another refuses."""
     inside.flushall()
     rules = PerMinute(api=9, scopes={"a:read": 1}).rules("api", "ann", ["a:read"])
-    windows.take([rules[1]])
-    assert not windows.take(rules).allowed
+    take(windows, [rules[1]])
+    assert not take(windows, rules).allowed
     assert list(inside.keys()) == [b"hourpass:limit:{api:ann}:a%3Aread"]
-    windows.take([rules[0]])
+    take(windows, [rules[0]])
     for key in inside.scan_iter():
         assert 0 < int(str(inside.pttl(key))) <= 60_000
+
+
+def test_requests_that_share_a_round_trip_are_each_decided(
+    windows: SharedWindows, inside: "redis.Redis"
+) -> None:
+    """In order, and none by another's fault; also when the store has forgotten the script."""
+    client = uuid4().hex
+    bad, good = a_rule(3, "api", client, "bad"), a_rule(3, "api", client)
+    inside.lpush(store_key(bad.key), "x")
+    inside.script_flush()
+
+    verdicts = windows.take([[good], [good], [bad], [good], [good]])
+
+    told = [it.allowed if isinstance(it, Verdict) else str(it)[:14] for it in verdicts]
+    assert told == [True, True, "ResponseError:", True, False]
+    assert windows.take([]) == []
 
 
 ONE_PROCESS = """
@@ -131,10 +155,10 @@ def test_what_another_program_wrote_there_is_a_fault_of_the_store(
     rule = a_rule(5, "api", uuid4().hex)
     inside.lpush(store_key(rule.key), "x")
     with pytest.raises(StoreAway, match="WRONGTYPE"):
-        windows.take([rule])
+        take(windows, [rule])
     wrong = SharedWindows("redis://:hunter3@127.0.0.1:" + str(inside_port(inside)))
     with pytest.raises(StoreAway) as refused:
-        wrong.take([rule])
+        take(wrong, [rule])
     assert "hunter" not in str(refused.value)
     wrong.close()
 

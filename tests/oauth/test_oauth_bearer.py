@@ -58,6 +58,33 @@ def test_malformed_credentials_are_an_invalid_token(header: str) -> None:
         bearer_token([header.replace("\n", "\n!")])
 
 
+@pytest.mark.parametrize(
+    "header",
+    [
+        *("Bearer abc, Bearer abc", "Bearer abc,Basic YTpi", "Basic YTpi, Bearer abc"),
+        *("Basic YTpi,Basic YTpj", ", Bearer abc", "Bearer abc,", ",", "Digest a=b,bearer\tx"),
+    ],
+)
+def test_headers_that_a_gateway_joined_are_two(header: str) -> None:
+    """CGI, WSGI and Django know one value of a header; no credentials hold such a comma."""
+    with pytest.raises(InvalidToken) as refusal:
+        bearer_token([header])
+    assert not isinstance(refusal.value, MissingToken)
+
+
+@pytest.mark.parametrize("blank", ["\xa0", "\x85", "\x1c", "\x0b", "\n", "\u2003"])
+def test_only_blanks_and_tabs_surround_a_value(blank: str) -> None:
+    """What else Python calls white space is a part of the value, which is then malformed."""
+    with pytest.raises(InvalidToken):
+        bearer_token([f"Bearer abc{blank}"])
+
+
+def test_no_scope_that_would_do_is_named_where_there_is_none() -> None:
+    """Neither in the challenge nor in the words."""
+    assert "scope=" not in challenge(InsufficientScope(), REALM)
+    assert InsufficientScope().description == "no scope of this API grants this request"
+
+
 @given(st.lists(st.text(max_size=30) | st.from_regex(r"Bearer [a-z.]{1,9}", fullmatch=True)))
 def test_any_headers_give_a_token_or_invalid_token(headers: list[str]) -> None:
     """Only one well-formed header gives a token."""

@@ -195,6 +195,16 @@ def test_public_paths_are_not_one_string(verifier: Verifier) -> None:
         BearerTokens(unreachable, verifier, public="/health")
 
 
+def test_a_token_for_an_outer_api_is_none_for_an_inner_one(
+    issuer: LocalIssuer, verifier: Verifier
+) -> None:
+    """A public path inside has no token, although the door outside has checked one."""
+    inner = BearerTokens(greet, Verifier(issuer.url, "another API"), public=["/inner"])
+
+    with pytest.raises(LookupError):
+        get(BearerTokens(inner, verifier), "/inner", f"Bearer {issuer.token()}")
+
+
 def _connect(app: ASGIApp, kind: str) -> list[Message]:
     sent: list[Message] = []
 

@@ -79,6 +79,17 @@ def test_a_public_path_is_exact(path: str, issued: tuple[Verifier, Tokens]) -> N
     assert get(BearerTokens(plain, issued[0], public=["/health"]), path).status_code == 401
 
 
+def test_a_token_for_an_outer_api_is_none_for_an_inner_one(
+    issued: tuple[Verifier, Tokens],
+) -> None:
+    """A public path inside has no token, although the door outside has checked one."""
+    verifier, tokens = issued
+    inner = BearerTokens(plain, Verifier(verifier.issuer, "another API"), public=["/inner"])
+
+    with pytest.raises(LookupError):
+        get(BearerTokens(inner, verifier), "/inner", tokens.token(scope="notes:read"))
+
+
 def test_unreadable_keys_are_503(issued: tuple[Verifier, Tokens]) -> None:
     """Not 401: a client that asks for a new token would gain nothing."""
     answer = get(

@@ -65,7 +65,7 @@ def by_grants(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doors]:
             project(BY_GRANTS, middleware=MIDDLEWARE, **hourpass),
             on_wsgiref(WSGIHandler()) as plain,
             on_werkzeug(WSGIHandler()) as raw,
-            on_uvicorn(ASGIHandler()) as asynchronous,
+            on_uvicorn(ASGIHandler(), http="h11") as asynchronous,
         ):
             yield {"wsgiref": plain, "werkzeug": raw, "uvicorn": asynchronous}, tokens
 

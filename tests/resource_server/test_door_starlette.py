@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 from typing import Annotated
 
+import httpx
 import pytest
 from door_apps import hold, issuer, on_uvicorn, seen
 from fastapi import FastAPI
@@ -12,8 +13,9 @@ from starlette.endpoints import HTTPEndpoint
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import JSONResponse
-from starlette.routing import Route
+from starlette.routing import Mount, Route
 
+from hourpass.oauth.grants import Grant, Granted
 from hourpass.resource_server import AccessToken, Verifier
 from hourpass.resource_server import fastapi as fastapi_door
 from hourpass.resource_server.asgi import BearerTokens
@@ -102,6 +104,33 @@ def test_every_request_gets_its_answer(doors: tuple[list[int], Tokens], case: Ca
     ports, tokens = doors
     for port in ports:
         hold(port, case, tokens)
+
+
+@pytest.mark.parametrize("root_path", ["", "/v1"])
+def test_a_mounted_app_is_judged_by_the_whole_path(root_path: str) -> None:
+    """The one that the caller sent, and not what is left of it below the mount."""
+    grants = Granted({"customers:read": [Grant.parse(f"GET {root_path}/api/customers")]})
+    with issuer() as (verifier, tokens):
+        inner = BearerTokens(
+            Starlette(routes=[Route("/customers", _echo)]), verifier, grants=grants
+        )
+        outer = Starlette(routes=[Mount("/api", inner)])
+        with on_uvicorn(outer, root_path=root_path) as port:
+            calls = {
+                path: httpx.get(
+                    f"http://127.0.0.1:{port}{path}",
+                    headers={"Authorization": f"Bearer {tokens.good}"},
+                    trust_env=False,
+                ).status_code
+                for path in ("/api/customers", "/api/%63ustomers", "/api//customers", "/api/x")
+            }
+
+    assert calls == {
+        "/api/customers": 200,
+        "/api/%63ustomers": 200,
+        "/api//customers": 403,
+        "/api/x": 403,
+    }
 
 
 def test_needs_is_for_endpoints() -> None:

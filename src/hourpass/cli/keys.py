@@ -51,7 +51,8 @@ def rotate(as_json: AsJson = False) -> None:
         say(f"{key.kid} signs from now on; the one before stays published until its tokens expire.")
 
 
-@app.command()
+# One key ID in 64 begins with a dash.
+@app.command(context_settings={"ignore_unknown_options": True})
 def revoke(
     kid: Annotated[str, typer.Argument(metavar="KID", help="The key ID.")], as_json: AsJson = False
 ) -> None:

@@ -5,19 +5,21 @@ limits protect an API from its clients, and must not become a reason why it is d
 """
 
 import asyncio
-import concurrent.futures
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Lock
 
 from hourpass.limits.memory import MemoryWindows
 from hourpass.limits.rules import Rule, Verdict
-from hourpass.limits.shared import CONNECTIONS, SharedWindows, StoreAway
+from hourpass.limits.shared import SharedWindows, StoreAway
 
 WAIT_SECONDS = 0.5
 LOOK_AGAIN_SECONDS = 1.0
 WARN_EVERY_SECONDS = 60.0
+MAX_BATCH = 256
 _log = logging.getLogger("hourpass.limits")
 
 
@@ -33,57 +35,50 @@ class Limiter:
         """
         self._clock = clock
         self._memory = MemoryWindows(clock)
-        self._store = SharedWindows(url) if url else None
-        # The store is asked in threads: a name that resolves slowly keeps no caller waiting.
-        self._threads = ThreadPoolExecutor(CONNECTIONS, thread_name_prefix="hourpass-limits")
+        self._asking = None if not url else _Asking(SharedWindows(url))
         self._is_away = False
         self._look_at = self._warn_at = clock()
 
     def take(self, rules: Sequence[Rule]) -> Verdict:
         """Count a request by all of its rules if all allow it, else by none."""
-        store = self._to_ask()
-        if store is not None:
+        asking = self._to_ask()
+        if asking is not None:
             try:
-                asked = self._threads.submit(store.take, rules)
-                return self._answered(self._within(asked))
+                asked = asking.ask(rules)
+                try:
+                    return self._answered(asked.result(WAIT_SECONDS))
+                finally:
+                    asked.cancel()  # nobody waits for it any more
             except _AWAY as fault:
                 self._note(fault)
         return self._memory.take(rules)
 
     async def take_async(self, rules: Sequence[Rule]) -> Verdict:
         """The same, for coroutines."""
-        store = self._to_ask()
-        if store is not None:
+        asking = self._to_ask()
+        if asking is not None:
             try:
-                asked = self._threads.submit(store.take, rules)
+                asked = asyncio.wrap_future(asking.ask(rules))
                 async with asyncio.timeout(WAIT_SECONDS):
-                    return self._answered(await asyncio.wrap_future(asked))
+                    return self._answered(await asked)
             except _AWAY as fault:
                 self._note(fault)
         return self._memory.take(rules)
 
     def close(self) -> None:
-        """Give threads and connections back."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-        if self._store is not None:
-            self._store.close()
+        """Give thread and connection back."""
+        if self._asking is not None:
+            self._asking.close()
 
-    @staticmethod
-    def _within(asked: "concurrent.futures.Future[Verdict]") -> Verdict:
-        try:
-            return asked.result(WAIT_SECONDS)
-        finally:
-            asked.cancel()  # when it still waits for a thread
-
-    def _to_ask(self) -> SharedWindows | None:
+    def _to_ask(self) -> "_Asking | None":
         """The store, unless it is away; once a second one request looks whether it is back."""
-        if self._store is None or not self._is_away:
-            return self._store
+        if self._asking is None or not self._is_away:
+            return self._asking
         now = self._clock()
         if now < self._look_at:
             return None
         self._look_at = now + LOOK_AGAIN_SECONDS
-        return self._store
+        return self._asking
 
     def _answered(self, verdict: Verdict) -> Verdict:
         if self._is_away:
@@ -105,5 +100,56 @@ class Limiter:
             )
 
 
-# RuntimeError: the threads are gone because the process ends.
+# RuntimeError: the thread is gone because the process ends.
 _AWAY = (StoreAway, TimeoutError, RuntimeError)
+
+
+class _Asking:
+    """One thread that asks the store; all that wait share the next round trip.
+
+    It is a thread, since no time-out of a socket bounds the resolving of a name.
+    """
+
+    def __init__(self, store: SharedWindows) -> None:
+        self._store = store
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="hourpass-limits")
+        self._lock = Lock()
+        self._waiting: deque[tuple[Sequence[Rule], Future[Verdict]]] = deque()
+        self._is_running = False
+
+    def ask(self, rules: Sequence[Rule]) -> "Future[Verdict]":
+        """The verdict to come, or StoreAway in it; raises RuntimeError after `close`."""
+        future: Future[Verdict] = Future()
+        with self._lock:
+            if not self._is_running:
+                self._thread.submit(self._run)
+                self._is_running = True
+            self._waiting.append((rules, future))
+        return future
+
+    def close(self) -> None:
+        """Ask nothing any more."""
+        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._store.close()
+
+    def _run(self) -> None:
+        """Until nobody waits."""
+        while True:
+            with self._lock:
+                batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), MAX_BATCH))]
+                if not batch:
+                    self._is_running = False
+                    return
+            wanted = [(rules, it) for rules, it in batch if it.set_running_or_notify_cancel()]
+            if not wanted:
+                continue
+            verdicts: Sequence[Verdict | StoreAway]
+            try:
+                verdicts = self._store.take([rules for rules, _ in wanted])
+            except StoreAway as fault:
+                verdicts = [fault] * len(wanted)
+            for (_, future), verdict in zip(wanted, verdicts, strict=True):
+                if isinstance(verdict, StoreAway):
+                    future.set_exception(verdict)
+                else:
+                    future.set_result(verdict)

@@ -1,18 +1,18 @@
 """Windows in Valkey or Redis, which all processes count in: one limit for all of them.
 
 One script does for a request what `memory.py` does under its lock, so no other process can come
-between the test and the count. It is one round trip, however many rules there are.
+between the test and the count. All requests that wait share a round trip.
 """
 
 from collections.abc import Sequence
-from hashlib import sha256
+from functools import lru_cache
+from hashlib import sha1, sha256
 from typing import Any
 from urllib.parse import parse_qs, quote, urlsplit
 
 from hourpass.limits.rules import WINDOW_SECONDS, Rule, Verdict
 
 SOCKET_SECONDS = 0.4
-CONNECTIONS = 8
 _SCHEMES = {
     "redis": "redis",
     "rediss": "rediss",
@@ -49,6 +49,7 @@ for i, key in ipairs(KEYS) do
 end
 return {allowed, stands}
 """
+_SCRIPT_ID = sha1(_TAKE.encode("ascii"), usedforsecurity=False).hexdigest()
 
 
 class StoreAway(Exception):
@@ -96,6 +97,7 @@ class SharedWindows:
             raise ValueError(f"the limits' store: {problem}")
         try:
             import redis
+            import redis.exceptions
         except ImportError:
             raise ValueError(
                 "limits in a store need the package redis: pip install 'hourpass[limits]'"
@@ -104,35 +106,63 @@ class SharedWindows:
         # Nothing is tried again: whoever asks goes on in memory instead.
         self._pool: Any = redis.ConnectionPool.from_url(
             f"{_SCHEMES[scheme]}://{rest}",
-            max_connections=CONNECTIONS,
             socket_timeout=SOCKET_SECONDS,
             socket_connect_timeout=SOCKET_SECONDS,
             retry_on_error=[],
             protocol=2,
         )
-        self._take = redis.Redis(connection_pool=self._pool).register_script(_TAKE)
+        self._client: Any = redis.Redis(connection_pool=self._pool)
+        self._unknown_script = redis.exceptions.NoScriptError
 
-    def take(self, rules: Sequence[Rule]) -> Verdict:
-        """Count a request by all of its rules if all allow it, else by none; raises StoreAway."""
-        keys = [store_key(rule.key) for rule in rules]
-        limits = [rule.per_minute for rule in rules]
+    def take(self, requests: Sequence[Sequence[Rule]]) -> list[Verdict | StoreAway]:
+        """Count each request by all of its rules if all allow it, else by none; in order.
+
+        What the store says of one request is that one's; raises StoreAway when it says nothing.
+        """
         try:
-            answer: Any = self._take(keys=keys, args=[*limits, WINDOW_SECONDS * 1000])
-            allowed, stands = answer
-            return Verdict(
-                tuple(rules),
-                allowed == 1,
-                tuple(int(used) for used, _ in stands),
-                tuple(int(left) / 1000 for _, left in stands),
-            )
+            answers = self._run(requests)
+            again = [at for at, it in enumerate(answers) if isinstance(it, self._unknown_script)]
+            if again:  # the store was started anew, or is another one
+                self._client.script_load(_TAKE)
+                rest = self._run([requests[at] for at in again])
+                for at, answer in zip(again, rest, strict=True):
+                    answers[at] = answer
         except Exception as fault:  # a fault of the store, of whatever kind, fails no request
             # Those that wait in the pool lead to where it was: the next request looks anew.
             self._pool.disconnect(inuse_connections=False)
-            raise StoreAway(f"{type(fault).__name__}: {ascii(str(fault))[1:160]}") from fault
+            raise _away(fault) from fault
+        return [_verdict(*pair) for pair in zip(requests, answers, strict=True)]
+
+    def _run(self, requests: Sequence[Sequence[Rule]]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for rules in requests:
+            keys = [store_key(rule.key) for rule in rules]
+            limits = [rule.per_minute for rule in rules]
+            pipeline.evalsha(_SCRIPT_ID, len(keys), *keys, *limits, WINDOW_SECONDS * 1000)
+        answers: list[Any] = pipeline.execute(raise_on_error=False)
+        return answers
 
     def close(self) -> None:
         """Give the connections back."""
         self._pool.disconnect()
+
+
+def _verdict(rules: Sequence[Rule], answer: Any) -> Verdict | StoreAway:
+    if isinstance(answer, Exception):
+        return _away(answer)
+    try:
+        allowed, stands = answer
+        used = tuple(int(count) for count, _ in stands)
+        left = tuple(int(milliseconds) / 1000 for _, milliseconds in stands)
+    except (TypeError, ValueError) as fault:
+        return _away(fault)
+    if len(used) != len(rules):
+        return StoreAway("it answers something else")
+    return Verdict(tuple(rules), allowed == 1, used, left)
+
+
+def _away(fault: Exception) -> StoreAway:
+    return StoreAway(f"{type(fault).__name__}: {ascii(str(fault))[1:160]}")
 
 
 def store_key(key: Sequence[str]) -> str:
@@ -144,6 +174,7 @@ def store_key(key: Sequence[str]) -> str:
     return ":".join(("hourpass:limit", f"{{{audience}:{client_id}}}", *rest))
 
 
+@lru_cache(maxsize=4096)
 def _part(text: str) -> str:
     """Escaped; a long one is told by its digest."""
     escaped = quote(text, safe="", errors="surrogatepass")

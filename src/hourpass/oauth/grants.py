@@ -8,11 +8,13 @@ refused, never repaired. Pure.
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from hourpass.oauth.errors import InsufficientScope
 
 MAX_TARGET = 4096
+MAX_REMEMBERED = 1024
 
 _SEGMENT = r"(?:\{[A-Za-z][A-Za-z0-9_]*\}|[A-Za-z0-9._~!$&'()*+,=:@%-]+)"
 _GRANT = re.compile(rf"([A-Z]+) (/|(?:/{_SEGMENT})+/?)")
@@ -101,6 +103,8 @@ class Granted:
         """`grants` has the grants of each scope name. GET grants HEAD too."""
         self.scopes = frozenset(grants)
         self._methods: dict[str, _Node] = {}
+        # Most requests of a door are for a few paths. What raises is not remembered.
+        self._look_up = lru_cache(maxsize=MAX_REMEMBERED)(self._search)
         for scope, listed in grants.items():
             for grant in listed:
                 self._add(grant.method, grant.template, scope)
@@ -125,9 +129,14 @@ class Granted:
         A literal segment beats a template, from left to right. `method` is compared in its
         case. Raises AmbiguousPath.
         """
-        path = segments(target)
+        if "#" in target or len(target) > MAX_TARGET:
+            segments(target)  # raises: what stands after the path counts in these two cases
+        return self._look_up(method, target.partition("?")[0])
+
+    def _search(self, method: str, path: str) -> frozenset[str]:
+        parts = segments(path)
         root = self._methods.get(method)
-        found = None if root is None else _find(root, path, 0)
+        found = None if root is None else _find(root, parts, 0)
         return found or frozenset()
 
     def authorize(self, scopes: frozenset[str], method: str, target: str) -> frozenset[str]:

@@ -8,8 +8,10 @@ one else. With `grants` the door asks for scopes itself, by method and path.
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
+from hourpass.limits import PerMinute
+from hourpass.limits.rules import Headers
 from hourpass.oauth.bearer import Answer
-from hourpass.oauth.errors import InsufficientScope, InvalidToken
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, RateLimited
 from hourpass.oauth.grants import Granted
 from hourpass.resource_server import targets
 from hourpass.resource_server.claims import AccessToken
@@ -43,11 +45,19 @@ class BearerTokens:
         realm: str | None = None,
         grants: Granted | None = None,
         metadata: bool = False,
+        limits: PerMinute | None = None,
+        limits_url: str | None = None,
     ) -> None:
         """The settings are those of `ProtectedResource`."""
         self.app = app
         self._resource = ProtectedResource(
-            verifier, public=public, realm=realm, grants=grants, metadata=metadata
+            verifier,
+            public=public,
+            realm=realm,
+            grants=grants,
+            metadata=metadata,
+            limits=limits,
+            limits_url=limits_url,
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +81,7 @@ class BearerTokens:
                 await _send(document, send)
                 return
             if resource.is_public(path):
+                scope.pop(_KEY, None)  # of a door further out, for another API
                 await self.app(scope, receive, send)
                 return
         authorization = [
@@ -87,8 +98,13 @@ class BearerTokens:
             return send(message)
 
         try:
-            scope[_KEY] = await resource.admit_async(authorization, method, target)
-        except (InvalidToken, InsufficientScope, KeysUnavailable) as refusal:
+            token = resource.recall(authorization) if resource.grants is None else None
+            if token is None:
+                token = await resource.admit_async(authorization, method, target)
+            scope[_KEY] = token
+            if resource.limits is not None:
+                send = _telling(send, await resource.limit_async(token, method, target))
+        except (InvalidToken, InsufficientScope, KeysUnavailable, RateLimited) as refusal:
             await _send(resource.refuse(refusal), send)
             return
         try:
@@ -97,6 +113,18 @@ class BearerTokens:
             if started:
                 raise
             await _send(resource.refuse(refusal), send)
+
+
+def _telling(send: Send, limits: Headers) -> Send:
+    """Every answer says what is left of the limits, whatever else it says."""
+    told = [(name.encode("ascii"), text.encode("ascii")) for name, text in limits]
+
+    def telling(message: Message) -> Awaitable[None]:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *told]}
+        return send(message)
+
+    return telling if told else send
 
 
 async def _send(answer: Answer, send: Send) -> None:

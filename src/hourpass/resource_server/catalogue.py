@@ -1,10 +1,12 @@
-"""The requests that an API's scopes grant, read from the catalogue's own file."""
+"""What an API's scopes grant, and how often, read from the catalogue's own file."""
 
 import os
 import tomllib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeGuard
 
+from hourpass.limits import PerMinute
 from hourpass.oauth import scope as scope_syntax
 from hourpass.oauth.errors import InvalidScope
 from hourpass.oauth.grants import Grant, Granted
@@ -24,6 +26,27 @@ def catalogue_grants(file: str | os.PathLike[str], *, api: str | None = None) ->
         raise ValueError(f"{path}: {fault}") from fault
 
 
+def catalogue_limits(
+    file: str | os.PathLike[str], *, api: str | None = None, clients: Mapping[str, int] = {}
+) -> PerMinute:
+    """The limits of that API and of its scopes, from the same file.
+
+    `clients` are those that have another limit, by client ID: the file does not know them.
+    Raises ValueError as `catalogue_grants` does, and for a limit that is none.
+    """
+    path = Path(file)
+    try:
+        entry = _entry(_document(path), api)
+        named = {
+            name: scope["limit_per_minute"]
+            for name, scope in _scopes(entry)
+            if "limit_per_minute" in scope
+        }
+        return PerMinute(api=entry.get("limit_per_minute"), scopes=named, clients=clients)
+    except ValueError as fault:
+        raise ValueError(f"{path}: {fault}") from fault
+
+
 def _document(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text("utf-8"))
@@ -34,6 +57,19 @@ def _document(path: Path) -> dict[str, Any]:
 
 
 def _granted(document: dict[str, Any], key: str | None) -> Granted:
+    grants: dict[str, list[Grant]] = {}
+    for name, scope in _scopes(_entry(document, key)):
+        lines = scope.get("grants", [])
+        if not isinstance(lines, list) or name in grants:
+            raise ValueError(f"scope {name}: stands there once, and its grants are a list")
+        grants[name] = [Grant.parse(str(line)) for line in lines]
+    if not any(grants.values()):
+        raise ValueError("no scope of this API grants a request, so all would be refused")
+    return Granted(grants)
+
+
+def _entry(document: dict[str, Any], key: str | None) -> dict[str, Any]:
+    """The API of that key, or the only one."""
     entries = _tables(document.get("api"), "[[api]]")
     keys = [str(entry.get("key")) for entry in entries]
     if key is None and len(entries) > 1:
@@ -41,17 +77,15 @@ def _granted(document: dict[str, Any], key: str | None) -> Granted:
     chosen = [entry for entry in entries if key in (None, entry.get("key"))]
     if len(chosen) != 1:
         raise ValueError(f"has the API {key!r} {len(chosen)} times; it has {', '.join(keys)}")
-    grants: dict[str, list[Grant]] = {}
-    for entry in _tables(chosen[0].get("scope"), "[[api.scope]]"):
-        name, lines = entry.get("name"), entry.get("grants", [])
+    return chosen[0]
+
+
+def _scopes(entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    for scope in _tables(entry.get("scope"), "[[api.scope]]"):
+        name = scope.get("name")
         if not _is_scope(name):
             raise ValueError(f"a scope has the name {name!r}")
-        if not isinstance(lines, list) or name in grants:
-            raise ValueError(f"scope {name}: stands there once, and its grants are a list")
-        grants[name] = [Grant.parse(str(line)) for line in lines]
-    if not any(grants.values()):
-        raise ValueError("no scope of this API grants a request, so all would be refused")
-    return Granted(grants)
+        yield name, scope
 
 
 def _tables(value: object, written: str) -> list[dict[str, Any]]:

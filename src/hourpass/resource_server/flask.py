@@ -14,6 +14,7 @@ from typing import ParamSpec, TypeVar, cast
 
 import flask
 
+from hourpass.limits import PerMinute
 from hourpass.oauth.errors import InsufficientScope
 from hourpass.oauth.grants import Granted
 from hourpass.resource_server import wsgi
@@ -32,6 +33,8 @@ def protect(
     realm: str | None = None,
     grants: Granted | None = None,
     metadata: bool = False,
+    limits: PerMinute | None = None,
+    limits_url: str | None = None,
 ) -> None:
     """Let no request of `app` pass without a valid token; its static files are no exception.
 
@@ -39,7 +42,14 @@ def protect(
     around `app.wsgi_app`.
     """
     door = wsgi.BearerTokens(
-        app.wsgi_app, verifier, public=public, realm=realm, grants=grants, metadata=metadata
+        app.wsgi_app,
+        verifier,
+        public=public,
+        realm=realm,
+        grants=grants,
+        metadata=metadata,
+        limits=limits,
+        limits_url=limits_url,
     )
 
     def refuse(refusal: InsufficientScope) -> flask.Response:

@@ -23,6 +23,7 @@ from hourpass.fetch import FetchFailed, get_json
 from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.oauth.jose import Algorithm, PublicKeys
 from hourpass.oauth.metadata import locations
+from hourpass.resource_server.memory import Memory
 
 FETCH_SECONDS = 5.0
 COOLDOWN_SECONDS = 10.0
@@ -43,13 +44,14 @@ class KeysUnavailable(TemporarilyUnavailable):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Held:
+class Held:
     """A fetched key set, fresh between the two readings of the caller's clock.
 
     It has an earliest time, too: were the clock set back, the keys would stay for that long.
     """
 
     keys: PublicKeys
+    memory: Memory
     jwks: object
     fresh_from: float
     stale_at: float
@@ -81,24 +83,23 @@ class KeySet:
         self._discovered_uri: str | None = None
         self._algorithms = frozenset(algorithms)
         self._lock = threading.Lock()
-        self._held: _Held | None = None
+        self.held: Held | None = None
+        """The keys in use; None before the first fetch."""
         self._fetch: _Fetch | None = None
         self._quiet_from: float | None = None
         self.fault: str | None = None
         """Why the last attempt failed; None when it did not."""
 
-    def current(self, now: float) -> PublicKeys | None:
+    def current(self, now: float) -> Held | None:
         """The keys held, None before the first fetch. Never waits, never fails.
 
-        It is the same object as long as the server's answer is the same, so that a verdict
-        can be kept for exactly as long as the keys it was made with.
+        Keys and memory are the same objects as long as the server's answer is the same, so
+        that a verdict is kept for exactly as long as the keys it was made with.
         """
-        held = self._held
-        if held is None:
-            return None
-        if not held.fresh_from <= now < held.stale_at:
+        held = self.held
+        if held is not None and not held.fresh_from <= now < held.stale_at:
             self.fetch(now)
-        return held.keys
+        return held
 
     def fetch(self, now: float, kid: str | None = None) -> Future[None] | None:
         """Begin a fetch, or join the one under way; `kid` is a key that the caller misses.
@@ -111,7 +112,7 @@ class KeySet:
         with self._lock:
             if self._fetch is not None and self._fetch.is_running():
                 return self._fetch.done
-            held = self._held
+            held = self.held
             is_fresh = held is not None and held.fresh_from <= now < held.stale_at
             if held is not None and is_fresh and (kid is None or kid in held.keys):
                 return None
@@ -138,7 +139,7 @@ class KeySet:
     def _attempt(self, now: float, done: Future[None]) -> None:
         fault: str | None = "the fetch broke off"
         try:
-            self._held = self._download(now)
+            self.held = self._download(now)
             fault = None
         except FetchFailed as failure:
             fault = str(failure)
@@ -150,15 +151,16 @@ class KeySet:
                     self._quiet_from = now
             done.set_result(None)
 
-    def _download(self, now: float) -> _Held:
+    def _download(self, now: float) -> Held:
         deadline = time.monotonic() + FETCH_SECONDS
         uri = self._configured_uri or self._discovered_uri or self._discover(deadline)
         self._discovered_uri = None  # a failure below asks the metadata again: the URI may move
         jwks, headers = get_json(uri, deadline=deadline)
-        previous = self._held
+        previous = self.held
         if previous is not None and previous.jwks == jwks:
-            keys = previous.keys
+            keys, memory = previous.keys, previous.memory
         else:
+            memory = Memory()
             try:
                 keys = PublicKeys(jwks, self._algorithms)
             except ValueError as fault:
@@ -167,8 +169,9 @@ class KeySet:
                 # Still taken: a server that withdrew its keys must be believed.
                 _log.warning("%s holds no key for %s", uri, ", ".join(sorted(self._algorithms)))
         self._discovered_uri = uri
-        return _Held(
+        return Held(
             keys=keys,
+            memory=memory,
             jwks=jwks,
             fresh_from=now - CLOCK_TOLERANCE_SECONDS,
             stale_at=now + _age(headers),

@@ -9,8 +9,10 @@ import logging
 from collections.abc import Iterable, Sequence
 from urllib.parse import urlsplit
 
+from hourpass.limits import Limiter, PerMinute, Rule, Verdict
+from hourpass.limits.rules import Headers
 from hourpass.oauth.bearer import Answer, answer, bearer_token
-from hourpass.oauth.errors import InsufficientScope, OAuthError
+from hourpass.oauth.errors import InsufficientScope, OAuthError, RateLimited
 from hourpass.oauth.grants import Granted
 from hourpass.oauth.metadata import WELL_KNOWN_RESOURCE, resource_document, resource_location
 from hourpass.resource_server.claims import AccessToken
@@ -31,18 +33,30 @@ class ProtectedResource:
         realm: str | None = None,
         grants: Granted | None = None,
         metadata: bool = False,
+        limits: PerMinute | None = None,
+        limits_url: str | None = None,
     ) -> None:
         """The settings of every door.
 
         `public` are exact, decoded paths that need no token; `realm` is the audience by
         default. With `grants` each request needs a scope that grants its method and path.
         With `metadata` the API's metadata (RFC 9728) is public, and challenges point to it.
-        Raises ValueError when the audience is no URL, where metadata could be.
+        With `limits` a client may make so many requests a minute, counted in this process, or
+        in the Valkey or Redis that `limits_url` names.
+        Raises ValueError when the audience is no URL, where metadata could be; for an unusable
+        `limits_url`; for limits of scopes without grants, which say what a scope grants.
         """
         if isinstance(public, str):
             raise TypeError("public is a collection of paths, not one string")
+        if limits is not None and limits.scopes and grants is None:
+            raise ValueError("limits of scopes need grants=, which say what a scope grants")
+        if limits_url is not None and limits is None:
+            raise ValueError("limits_url needs limits=")
         self.verifier = verifier
         self.grants = grants
+        self.limits = limits or None
+        """None where nothing is limited: then nobody need ask `limit`."""
+        self._limiter = Limiter(limits_url if limits else None)
         self._public = frozenset(public)
         self._realm = verifier.audience if realm is None else realm
         self._metadata_url: str | None = None
@@ -73,7 +87,7 @@ class ProtectedResource:
         was received, and of account only with grants. Raises InvalidToken, InsufficientScope
         or KeysUnavailable, for `refuse`.
         """
-        token = self._recall(authorization)
+        token = self.recall(authorization)
         if token is None:
             token = self.verifier.verify(bearer_token(authorization))
         if self.grants is not None:
@@ -84,23 +98,51 @@ class ProtectedResource:
         self, authorization: Sequence[str], method: str, target: str
     ) -> AccessToken:
         """`admit`, without blocking the event loop while keys are fetched."""
-        token = self._recall(authorization)
+        token = self.recall(authorization)
         if token is None:
             token = await self.verifier.verify_async(bearer_token(authorization))
         if self.grants is not None:
             self.grants.authorize(token.scopes, method, target)
         return token
 
-    def _recall(self, authorization: Sequence[str]) -> AccessToken | None:
-        """A token that was verified before is well formed: most requests need no parsing."""
-        if len(authorization) == 1 and authorization[0][:7].lower() == "bearer ":
-            return self.verifier.recall(authorization[0][7:])
-        return None
+    def recall(self, authorization: Sequence[str]) -> AccessToken | None:
+        """The token of a request, if it is known: `admit` without grants would give the same.
+
+        Raises InvalidToken when it has expired.
+        """
+        return self.verifier.recall(authorization[0]) if len(authorization) == 1 else None
+
+    def limit(self, token: AccessToken, method: str, target: str) -> Headers:
+        """Count a request that was admitted; what its answer says of limits.
+
+        Raises RateLimited, for `refuse`: then nothing was counted.
+        """
+        rules = self._rules(token, method, target)
+        return _told(self._limiter.take(rules), token) if rules else ()
+
+    async def limit_async(self, token: AccessToken, method: str, target: str) -> Headers:
+        """`limit`, without blocking the event loop while a store is asked."""
+        rules = self._rules(token, method, target)
+        return _told(await self._limiter.take_async(rules), token) if rules else ()
+
+    def _rules(self, token: AccessToken, method: str, target: str) -> tuple[Rule, ...]:
+        if self.limits is None:
+            return ()
+        granted_by = frozenset[str]()
+        if self.limits.scopes and self.grants is not None:
+            granted_by = self.grants.authorize(token.scopes, method, target)
+        return self.limits.rules(self.verifier.audience, token.client_id, granted_by)
 
     def refuse(self, refusal: OAuthError) -> Answer:
         """The answer; the operator's log has what is not in it."""
         _log.info("%s: %s (%s)", refusal.code, refusal.description, refusal.detail)
         return answer(refusal, self._realm, self._metadata_url)
+
+
+def _told(verdict: Verdict, token: AccessToken) -> Headers:
+    if not verdict.allowed:
+        raise RateLimited(verdict.headers, detail=token.client_id)
+    return verdict.headers
 
 
 def check_scopes(token: AccessToken, names: Sequence[str]) -> AccessToken:

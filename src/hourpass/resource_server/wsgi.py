@@ -10,8 +10,10 @@ from http import HTTPStatus
 from itertools import chain
 from typing import Any
 
+from hourpass.limits import PerMinute
+from hourpass.limits.rules import Headers
 from hourpass.oauth.bearer import Answer
-from hourpass.oauth.errors import InsufficientScope, InvalidToken
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, RateLimited
 from hourpass.oauth.grants import Granted
 from hourpass.resource_server import targets
 from hourpass.resource_server.claims import AccessToken
@@ -43,11 +45,19 @@ class BearerTokens:
         realm: str | None = None,
         grants: Granted | None = None,
         metadata: bool = False,
+        limits: PerMinute | None = None,
+        limits_url: str | None = None,
     ) -> None:
         """The settings are those of `ProtectedResource`."""
         self.app = app
         self.resource = ProtectedResource(
-            verifier, public=public, realm=realm, grants=grants, metadata=metadata
+            verifier,
+            public=public,
+            realm=realm,
+            grants=grants,
+            metadata=metadata,
+            limits=limits,
+            limits_url=limits_url,
         )
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
@@ -59,16 +69,29 @@ class BearerTokens:
         if document is not None:
             return _respond(document, environ, start_response)
         if resource.is_public(path):
+            environ.pop(_KEY, None)  # of a door further out, for another API
             return self.app(environ, start_response)
         target = targets.UNKNOWN if resource.grants is None else targets.of_wsgi(environ)
         try:
-            environ[_KEY] = resource.admit(authorization(environ), method, target)
-        except (InvalidToken, InsufficientScope, KeysUnavailable) as refusal:
+            token = environ[_KEY] = resource.admit(authorization(environ), method, target)
+            if resource.limits is not None:
+                limits = resource.limit(token, method, target)
+                start_response = _telling(start_response, limits)
+        except (InvalidToken, InsufficientScope, KeysUnavailable, RateLimited) as refusal:
             return _respond(resource.refuse(refusal), environ, start_response)
         try:
             return _begin(self.app, environ, start_response)
         except InsufficientScope as refusal:
             return _respond(resource.refuse(refusal), environ, start_response)
+
+
+def _telling(start_response: StartResponse, limits: Headers) -> StartResponse:
+    """Every answer says what is left of the limits, whatever else it says."""
+
+    def telling(status: str, headers: list[tuple[str, str]], *fault: Any) -> Any:
+        return start_response(status, [*headers, *limits], *fault)
+
+    return telling if limits else start_response
 
 
 def _begin(app: WSGIApp, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

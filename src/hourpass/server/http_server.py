@@ -20,7 +20,7 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from hourpass.oauth.errors import HeadersTooLarge
+from hourpass.oauth.errors import HeadersTooLarge, InvalidRequest
 from hourpass.server.endpoints.http import (
     ENDING,
     WRITE_WHOLE,
@@ -98,6 +98,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self._disarm()
         if self._head > MAX_HEAD:
             self.app = _headers_too_large  # for the rest of this connection, which it closes
+        elif b"#" in self.url:
+            self.app = _no_fragment
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -198,6 +200,12 @@ def _write_whole(
         cycle.transport.close()
     cycle.on_response()
     return True
+
+
+async def _no_fragment(_scope: Scope, _receive: Receive, send: Send) -> None:
+    """The parser would drop it, and a path be judged that is not the one that was sent."""
+    error = InvalidRequest("a request target has no fragment")
+    await respond(send, refusal(error), (b"connection", b"close"))
 
 
 async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> None:

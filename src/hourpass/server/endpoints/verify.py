@@ -73,9 +73,8 @@ class VerifyEndpoint:
         """`prefix` is the path of the issuer, which requests may or may not have in front."""
         self._live = live
         self._limiter = limiter
-        self._prefixes = tuple(
-            f"{start}/verify/".encode("ascii") for start in dict.fromkeys((prefix, ""))
-        )
+        self._paths = tuple(f"{start}/verify" for start in dict.fromkeys((prefix, "")))
+        self._prefixes = tuple(f"{path}/".encode("ascii") for path in self._paths)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """One question of a proxy, to its answer."""
@@ -122,7 +121,7 @@ class VerifyEndpoint:
             return _passes(claims, opened)
         verdict = await self._limiter.take_async(rules)
         if not verdict.allowed:
-            raise RateLimited(verdict.headers)
+            raise RateLimited(verdict.headers, detail=claims.client_id)
         return _passes(claims, opened, verdict.headers)
 
     def _forwarded(self, scope: Scope) -> Forwarded:
@@ -134,7 +133,7 @@ class VerifyEndpoint:
                 methods.append(value)
             elif name == b"x-forwarded-uri":
                 targets.append(value)
-        if scope["path"].endswith("/verify"):
+        if scope["path"] in self._paths:  # not: ends like that, which an appended path can too
             api = _parameter(scope["query_string"], b"api")
             limited = _parameter(scope["query_string"], b"limited")
             return Forwarded(api, authorization, methods, targets, limited)
