@@ -136,21 +136,20 @@ def _seconds_of(auth: httpx.Auth, calls: int) -> float:
     return time.perf_counter() - began
 
 
-def main() -> int:
-    """Print all of it; exit status 1 when a bound is not kept."""
-    added, cached = added_us(), cached_token_ns()
-    crowd, expiry = requests_for_a_crowd(), across_an_expiry()
-    sys.stdout.write(
-        f"httpx auth with a token in hand adds    {added:.1f} µs a call (bound: 10)\n"
-        f"token() with a token in hand            {cached:.0f} ns\n"
-        f"{TASKS:,} tasks at once                     {crowd} token request (bound: 1)\n"
-        f"{expiry.calls:,} calls across an expiry          {expiry.unauthorized} × 401 (bound: 0),"
-        f" {expiry.token_requests - 1} renewal (bound: 1),"
-        f" slowest token() {expiry.slowest_token_ms:.2f} ms\n"
-    )
-    kept = added <= 10 and crowd == 1 and expiry.unauthorized == 0 and expiry.token_requests == 2
-    return 0 if kept else 1
+def figures() -> list[str]:
+    """A sentence for each."""
+    expiry = across_an_expiry()
+    return [
+        f"httpx auth with a token in hand adds {added_us():.1f} µs to a call (bound: 10)",
+        f"`token()` with a token in hand takes {cached_token_ns():.0f} ns",
+        f"{TASKS:,} tasks at once without a token make {requests_for_a_crowd()} token request "
+        "(bound: 1)",
+        f"{expiry.calls:,} calls across an expiry see {expiry.unauthorized} × 401 (bound: 0) and "
+        f"{expiry.token_requests - 1} renewal (bound: 1); the slowest `token()` took "
+        f"{expiry.slowest_token_ms:.2f} ms",
+    ]
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    for line in figures():
+        sys.stdout.write(f"{line}\n")
