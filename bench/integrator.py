@@ -142,11 +142,15 @@ def figures() -> list[str]:
     return [
         f"httpx auth with a token in hand adds {added_us():.1f} µs to a call (bound: 10)",
         f"`token()` with a token in hand takes {cached_token_ns():.0f} ns",
-        f"{TASKS:,} tasks at once without a token make {requests_for_a_crowd()} token request "
-        "(bound: 1)",
-        f"{expiry.calls:,} calls across an expiry see {expiry.unauthorized} × 401 (bound: 0) and "
-        f"{expiry.token_requests - 1} renewal (bound: 1); the slowest `token()` took "
-        f"{expiry.slowest_token_ms:.2f} ms",
+        (
+            f"{TASKS:,} tasks at once without a token make {requests_for_a_crowd()} token request "
+            "(bound: 1)"
+        ),
+        (
+            f"{expiry.calls:,} calls across an expiry see {expiry.unauthorized} × 401 (bound: 0) and "
+            f"{expiry.token_requests - 1} renewal (bound: 1); the slowest `token()` took "
+            f"{expiry.slowest_token_ms:.2f} ms"
+        ),
     ]
 
 
