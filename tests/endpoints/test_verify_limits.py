@@ -17,6 +17,11 @@ LIMITED = _LIMITED.replace(
     'description = "Read bookings"',
     'description = "Read bookings"\nlimit_per_minute = 3',
 )
+LIMITED = LIMITED.replace(
+    '[[api]]\nkey = "billing"',
+    '[[api.scope]]\nname = "bookings:all"\ndescription = "Everything"\n'
+    'grants = ["GET /customer/{id}/bookings"]\n[[api]]\nkey = "billing"',
+)
 PROFILE = ("PUT", "/customer/7/profile")
 BOOKINGS = ("GET", "/customer/7/bookings")
 CUSTOMERS = ("GET", "/customers")
@@ -138,6 +143,13 @@ def test_a_scopes_limit_is_for_each_client(server: Server) -> None:
     assert asking(BOOKINGS).status_code == 429
     assert asking(CUSTOMERS).status_code == 200
     assert other(BOOKINGS).status_code == 200
+
+
+def test_one_scope_more_never_allows_less(server: Server) -> None:
+    """Of those that grant the request the most generous counts, if the token has it."""
+    asking = Asking(server, "bookings:read", "bookings:all")
+    assert asking.statuses(6, BOOKINGS) == [200] * 5 + [429]
+    assert remaining(asking(BOOKINGS)) == {"client": 0}
 
 
 def test_another_catalogue_counts_from_the_next_request(server: Server) -> None:
