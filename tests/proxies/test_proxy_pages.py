@@ -5,7 +5,7 @@ import re
 import pytest
 import yaml
 
-from support.proxies.process import DEPLOY, marked_lines
+from support.proxies.process import DEPLOY, marked_lines, program
 
 DOCS = DEPLOY.parent / "docs"
 FILES = {
@@ -78,3 +78,14 @@ def test_marks_are_found() -> None:
     text = "a 1\n# EDIT: this\n# and more\nb 1\n  # EDIT\n  c 1\nd 1\n# no EDIT\ne 1\n"
 
     assert marked_lines(text) == [3, 5]
+
+
+def test_an_absent_program_skips_by_name_and_fails_in_ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody has to install five proxies to run the tests; CI has to."""
+    monkeypatch.delenv("HOURPASS_TESTS_COMPLETE", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="requires no-such-proxy"):
+        program("no-such-proxy")
+
+    monkeypatch.setenv("HOURPASS_TESTS_COMPLETE", "1")
+    with pytest.raises(pytest.fail.Exception, match="requires no-such-proxy"):
+        program("no-such-proxy")
