@@ -16,7 +16,7 @@ from statistics import median
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import load, management, online, protected, report, verifying
+from bench import integrator, load, management, online, protected, report, verifying
 from bench.contestants import Contestant, Peers, ceiling, hourpass
 from bench.populate import populate
 from bench.report import Line, Results
@@ -105,6 +105,8 @@ def _offline(results: Results) -> None:
         results.verifying = verifying.measure(rounds=results.rounds)
         title = "A trivial ASGI app (uvicorn), 32 connections, pinned"
         results.rates[title] = protected.measure(rounds=results.rounds, seconds=results.seconds)
+    with Console(stderr=True).status("the integrator's side …"):
+        results.integrator = integrator.figures()
     with Console(stderr=True).status(f"a verifier and {DISTINCT_TOKENS:,} distinct tokens …"):
         before, after = verifying.memory(DISTINCT_TOKENS)
     results.resident_mb["a process with a verifier"] = before

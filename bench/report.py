@@ -57,6 +57,7 @@ class Results:
     creating: dict[str, tuple[Measured, float]] = field(default_factory=dict)
     rates: dict[str, Rates] = field(default_factory=dict)
     verifying: list[Took] = field(default_factory=list)
+    integrator: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -91,6 +92,7 @@ def _page(results: Results) -> str:
     for title, rates in results.rates.items():
         lines += ["", f"## {title}", "", *_rates(rates)]
     lines += ["", "## The offline check, ES256", "", *_verifying(results.verifying)]
+    lines += ["", "## The integrator's side", "", *(f"- {line}" for line in results.integrator)]
     for title, rows in results.lists.items():
         lines += ["", f"## {title}", "", *_lists(rows)]
     for kind, (measured, cpu_ms) in results.creating.items():

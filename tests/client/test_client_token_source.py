@@ -336,3 +336,24 @@ def test_a_forked_process_waits_for_nobody(server: TokenServer) -> None:
     assert source.token().startswith("token-")
     assert server.token_requests == 2
     stranded.set()
+
+
+def test_calls_across_an_expiry_never_meet_a_dead_token(server: TokenServer) -> None:
+    """Two lives of a token, a call each hundredth of one: two renewals, and every token good."""
+    clock = Clock()
+    ends: dict[str, float] = {}
+
+    def grant(asked: Asked) -> None:
+        token = f"token-{len(ends) + 1}"
+        ends[token] = clock.now + 3600
+        asked.answer(200, grant_of(token))
+
+    server.scripts["/token"] = grant
+    source = server.source(clock=clock)
+
+    for _ in range(200):
+        assert clock.now < ends[source.token()]
+        settled(source)
+        clock.now += 36
+
+    assert len(ends) == 3

@@ -53,6 +53,17 @@ def test_what_the_api_answers_stays(any_door: Door, issuer: Issuer, status: int)
     assert outcome.answer.values("cache-control") == []
 
 
+def test_an_api_that_is_down_is_no_refusal(any_door: Door, issuer: Issuer) -> None:
+    """The proxy's own error, which is not that of a request that was not judged."""
+    bearer = issuer.bearer("customers:read")
+    with any_door.api.is_cut():
+        outcome = any_door.ask("GET /customers", bearer)
+
+    assert outcome.status in ({503} if any_door.name in ("envoy", "haproxy", "apache") else {502})
+    assert b"temporarily_unavailable" not in outcome.answer.body
+    assert any_door.ask("GET /customers", bearer).status == 200
+
+
 def test_get_opens_head(any_door: Door, issuer: Issuer) -> None:
     """HEAD is granted with GET, and is HEAD at the API."""
     outcome = any_door.ask("HEAD /customers", issuer.bearer("customers:read"))
@@ -218,6 +229,8 @@ SPELLINGS = [
     "X-Hourpass-Organization",
     "X-Hourpass_Organization",
     "X-Hourpass-Limited",
+    "X-Forwarded-Uri",
+    "x-forwarded-method",
     "X-Forwarded_Uri",
     "X_Forwarded_Method",
 ]

@@ -10,6 +10,34 @@ from support.installation import TESTER
 from support.proxies.doors import Door, Issuer, is_refused
 
 
+def test_a_question_holds_what_is_judged_and_no_more(asking_door: Door, issuer: Issuer) -> None:
+    """No cookie, nothing that the client says of Hourpass; from nginx and Envoy nothing else."""
+    lines = ("Cookie: a=b", "X-Hourpass-Client-Id: forged", "X_Forwarded_Uri: forged", "X-Own: c")
+    outcome = asking_door.ask("GET /customers", issuer.bearer("customers:read"), *lines)
+
+    (asked,) = outcome.asked
+    assert outcome.status == 200
+    assert "forged" not in str(asked.headers)
+    names = {name.lower() for name, _ in asked.headers}
+    assert {"cookie", "x-hourpass-client-id"}.isdisjoint(names)
+    if asking_door.name != "caddy":
+        assert "x-own" not in names
+
+
+def test_a_proxy_that_asks_wrongly_is_not_the_callers_fault(
+    asking_door: Door, issuer: Issuer
+) -> None:
+    """The server answers 403 without a challenge then, and so does the proxy."""
+    wrong = b'{"error":"invalid_request","error_description":"the proxy has to name an API"}'
+    with asking_door.way.says(403, "Content-Type: application/json", body=wrong):
+        outcome = asking_door.ask("GET /customers", issuer.bearer("customers:read"))
+
+    assert outcome.status == 403
+    assert outcome.reached == []
+    assert outcome.answer.values("www-authenticate") == []
+    assert json.loads(outcome.answer.body)["error"] == "invalid_request"
+
+
 @pytest.mark.spec("threats", "13", "fail closed")
 @pytest.mark.parametrize("status", [500, 502, 503, 302, 301, 304, 404, 431])
 def test_only_a_200_opens(asking_door: Door, issuer: Issuer, status: int) -> None:

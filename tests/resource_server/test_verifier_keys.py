@@ -24,7 +24,7 @@ from local_issuer import (
 
 from hourpass.oauth.errors import InvalidToken
 from hourpass.oauth.jose import Algorithm, PrivateKey
-from hourpass.resource_server import KeysUnavailable, Verifier, verifier
+from hourpass.resource_server import KeysUnavailable, Verifier, memory
 from hourpass.resource_server.jwks import KeySet
 
 LATER = NOW + 1_000_000
@@ -320,7 +320,7 @@ def test_a_token_is_verified_once_and_memory_is_bounded(
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The verdict on the least recently used token is forgotten first."""
-    monkeypatch.setattr(verifier, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(memory, "MAX_REMEMBERED", 2)
     here = issuer.verifier(Clock())
     one, two, three = (issuer.token(jti=str(number)) for number in range(3))
 

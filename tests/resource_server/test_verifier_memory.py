@@ -9,8 +9,7 @@ from local_issuer import NOW, Clock, LocalIssuer, settle
 
 from hourpass.oauth.errors import InvalidToken
 from hourpass.oauth.jose import Algorithm, PrivateKey
-from hourpass.resource_server import Verifier
-from hourpass.resource_server import verifier as module
+from hourpass.resource_server import Verifier, memory
 
 
 @pytest.fixture
@@ -21,13 +20,13 @@ def issuer() -> Iterator[LocalIssuer]:
 
 
 def _size(verifier: Verifier) -> int:
-    generation = verifier._verified.generation
-    return len(generation.young) + len(generation.old)
+    held = verifier._keys.held
+    return 0 if held is None else len(held.memory)
 
 
 def test_memory_has_its_bound(issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many tokens come; those used all the time stay."""
-    monkeypatch.setattr(module, "MAX_REMEMBERED", 20)
+    monkeypatch.setattr(memory, "MAX_REMEMBERED", 20)
     verifier = issuer.verifier(Clock())
     favourite = issuer.token()
     first = verifier.verify(favourite)
@@ -58,22 +57,23 @@ def test_a_known_token_expires_to_the_second(issuer: LocalIssuer) -> None:
     verifier.verify(token)
 
     clock.now = NOW + 10.4
-    assert verifier.recall(token) is not None
+    assert verifier.recall(f"Bearer {token}") is not None
     clock.now = NOW + 10.5
     with pytest.raises(InvalidToken, match="expired"):
         verifier.verify(token)
 
 
 def test_recalling_never_waits(issuer: LocalIssuer) -> None:
-    """Before the first fetch and for an unknown token there is nothing to recall."""
+    """Before the first fetch there is nothing, and later nothing but good, known credentials."""
     verifier = issuer.verifier(Clock())
     token = issuer.token()
 
-    assert verifier.recall(token) is None
+    assert verifier.recall(f"Bearer {token}") is None
     assert issuer.requests == []
     verifier.verify(token)
-    assert verifier.recall(token) is verifier.verify(token)
-    assert verifier.recall(issuer.token(jti="another")) is None
+    assert verifier.recall(f"Bearer {token}") is verifier.verify(token)
+    for credentials in ("", token, f"bearer {token}", f"Bearer {token}, Basic YTpi", "Bearer x"):
+        assert verifier.recall(credentials) is None
 
 
 def test_a_late_verdict_of_old_keys_is_not_taken_for_one_of_new_keys(issuer: LocalIssuer) -> None:
@@ -82,15 +82,15 @@ def test_a_late_verdict_of_old_keys_is_not_taken_for_one_of_new_keys(issuer: Loc
     verifier = issuer.verifier(clock)
     token = issuer.token()
     verifier.verify(token)
-    old = verifier._keys.current(clock.now)
-    verdict = verifier._verified.generation.young[token]
+    old = verifier._keys.held
+    assert old is not None
+    verdict = old.memory.young[f"Bearer {token}"]
     issuer.show(PrivateKey.generate(Algorithm.ES256))
     clock.now += 301
     verifier.verify(token)
     settle()
-    assert old is not None
 
-    verifier._verified.put(token, old, verdict)
+    old.memory.put(f"Bearer {token}", verdict)
 
     with pytest.raises(InvalidToken):
         verifier.verify(token)
@@ -100,7 +100,7 @@ def test_many_threads_remember_the_same(
     issuer: LocalIssuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each gets the verdict on its own token, while the memory turns over all the time."""
-    monkeypatch.setattr(module, "MAX_REMEMBERED", 8)
+    monkeypatch.setattr(memory, "MAX_REMEMBERED", 8)
     verifier = issuer.verifier(Clock())
     tokens = {str(number): issuer.token(jti=str(number)) for number in range(16)}
     verifier.verify(tokens["0"])

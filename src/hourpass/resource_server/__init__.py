@@ -6,7 +6,7 @@ catalogue.py   grants and limits from hourpass.toml
 
 protected_resource.py decides, and the front doors bring it requests, each in the form of its
 framework: asgi.py, wsgi.py, starlette.py, fastapi.py, flask.py, django.py, rest_framework.py.
-targets.py says which path an app serves.
+targets.py says which path an app serves; memory.py is what a verifier remembers.
 """
 
 from hourpass.limits import PerMinute

@@ -98,7 +98,10 @@ class BearerTokens:
             return send(message)
 
         try:
-            token = scope[_KEY] = await resource.admit_async(authorization, method, target)
+            token = resource.recall(authorization) if resource.grants is None else None
+            if token is None:
+                token = await resource.admit_async(authorization, method, target)
+            scope[_KEY] = token
             if resource.limits is not None:
                 send = _telling(send, await resource.limit_async(token, method, target))
         except (InvalidToken, InsufficientScope, KeysUnavailable, RateLimited) as refusal:

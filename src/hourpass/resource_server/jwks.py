@@ -23,6 +23,7 @@ from hourpass.fetch import FetchFailed, get_json
 from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.oauth.jose import Algorithm, PublicKeys
 from hourpass.oauth.metadata import locations
+from hourpass.resource_server.memory import Memory
 
 FETCH_SECONDS = 5.0
 COOLDOWN_SECONDS = 10.0
@@ -50,6 +51,7 @@ class Held:
     """
 
     keys: PublicKeys
+    memory: Memory
     jwks: object
     fresh_from: float
     stale_at: float
@@ -88,18 +90,16 @@ class KeySet:
         self.fault: str | None = None
         """Why the last attempt failed; None when it did not."""
 
-    def current(self, now: float) -> PublicKeys | None:
+    def current(self, now: float) -> Held | None:
         """The keys held, None before the first fetch. Never waits, never fails.
 
-        It is the same object as long as the server's answer is the same, so that a verdict
-        can be kept for exactly as long as the keys it was made with.
+        Keys and memory are the same objects as long as the server's answer is the same, so
+        that a verdict is kept for exactly as long as the keys it was made with.
         """
         held = self.held
-        if held is None:
-            return None
-        if not held.fresh_from <= now < held.stale_at:
+        if held is not None and not held.fresh_from <= now < held.stale_at:
             self.fetch(now)
-        return held.keys
+        return held
 
     def fetch(self, now: float, kid: str | None = None) -> Future[None] | None:
         """Begin a fetch, or join the one under way; `kid` is a key that the caller misses.
@@ -158,8 +158,9 @@ class KeySet:
         jwks, headers = get_json(uri, deadline=deadline)
         previous = self.held
         if previous is not None and previous.jwks == jwks:
-            keys = previous.keys
+            keys, memory = previous.keys, previous.memory
         else:
+            memory = Memory()
             try:
                 keys = PublicKeys(jwks, self._algorithms)
             except ValueError as fault:
@@ -170,6 +171,7 @@ class KeySet:
         self._discovered_uri = uri
         return Held(
             keys=keys,
+            memory=memory,
             jwks=jwks,
             fresh_from=now - CLOCK_TOLERANCE_SECONDS,
             stale_at=now + _age(headers),

@@ -87,7 +87,7 @@ class ProtectedResource:
         was received, and of account only with grants. Raises InvalidToken, InsufficientScope
         or KeysUnavailable, for `refuse`.
         """
-        token = self._recall(authorization)
+        token = self.recall(authorization)
         if token is None:
             token = self.verifier.verify(bearer_token(authorization))
         if self.grants is not None:
@@ -98,18 +98,19 @@ class ProtectedResource:
         self, authorization: Sequence[str], method: str, target: str
     ) -> AccessToken:
         """`admit`, without blocking the event loop while keys are fetched."""
-        token = self._recall(authorization)
+        token = self.recall(authorization)
         if token is None:
             token = await self.verifier.verify_async(bearer_token(authorization))
         if self.grants is not None:
             self.grants.authorize(token.scopes, method, target)
         return token
 
-    def _recall(self, authorization: Sequence[str]) -> AccessToken | None:
-        """A token that was verified before is well formed: most requests need no parsing."""
-        if len(authorization) == 1 and authorization[0][:7].lower() == "bearer ":
-            return self.verifier.recall(authorization[0][7:])
-        return None
+    def recall(self, authorization: Sequence[str]) -> AccessToken | None:
+        """The token of a request, if it is known: `admit` without grants would give the same.
+
+        Raises InvalidToken when it has expired.
+        """
+        return self.verifier.recall(authorization[0]) if len(authorization) == 1 else None
 
     def limit(self, token: AccessToken, method: str, target: str) -> Headers:
         """Count a request that was admitted; what its answer says of limits.

@@ -8,21 +8,19 @@ import asyncio
 import concurrent.futures
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass
-from threading import Lock
 from typing import cast
 from urllib.parse import urlsplit
 
 from hourpass.oauth.errors import InvalidToken
-from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, Algorithm, BadSignature, PublicKeys, read_header
+from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, Algorithm, BadSignature, read_header
 from hourpass.resource_server.claims import AccessToken, judge
 from hourpass.resource_server.jwks import FETCH_SECONDS, KeySet, KeysUnavailable
 
 __all__ = ["AccessToken", "KeysUnavailable", "Verifier"]
 
 MAX_TOKEN_LENGTH = 8192
-MAX_REMEMBERED = 10_000
 _WAIT_SECONDS = FETCH_SECONDS + 1  # a fetch ends by itself before; name look-ups may not
+_SPELLED = "Bearer "  # as nearly every client spells it
 _TYPES = frozenset((ACCESS_TOKEN_TYPE, f"application/{ACCESS_TOKEN_TYPE}"))
 _KEY_MATERIAL = frozenset(("jwk", "jku", "x5c", "x5u"))
 
@@ -61,7 +59,6 @@ class Verifier:
         self.audience = audience
         self._clock = clock
         self._keys = KeySet(issuer, jwks_uri, allowed)
-        self._verified = _Verified()
 
     def verify(self, token: str) -> AccessToken:
         """The access token in `token`, the credentials of a Bearer header.
@@ -70,7 +67,7 @@ class Verifier:
         issuer's keys are needed and cannot be read. Waits, 6 s at most, only for keys that it
         does not hold: in a coroutine use `verify_async`.
         """
-        known = self.recall(token)
+        known = self.recall(_SPELLED + token)
         if known is not None:
             return known
         steps = self._steps(token, self._clock())
@@ -83,7 +80,7 @@ class Verifier:
 
     async def verify_async(self, token: str) -> AccessToken:
         """`verify`, without blocking the event loop while keys are fetched."""
-        known = self.recall(token)
+        known = self.recall(_SPELLED + token)
         if known is not None:
             return known
         steps = self._steps(token, self._clock())
@@ -98,20 +95,19 @@ class Verifier:
             finally:
                 waiting.cancel()  # ends the wait, not the fetch, which others may wait for
 
-    def recall(self, token: str) -> AccessToken | None:
-        """The verdict that `verify` made before, with the same keys; None: it has to be made.
+    def recall(self, credentials: str) -> AccessToken | None:
+        """The verdict that was made before on the token in these credentials, if there is one.
 
-        Raises InvalidToken for a token that has expired since.
+        `credentials` is the value of an Authorization header; None means that `verify` has to
+        look at the token in it, be it unknown, malformed or spelled in an unusual way. Raises
+        InvalidToken for a token that has expired since.
         """
         # Between two requests the caches of the processor are cold and each call of a function
         # costs a multiple of what a loop measures, so everything is looked up right here.
-        held, verified = self._keys.held, self._verified
+        held = self._keys.held
         if held is None:
             return None
-        generation = verified.generation
-        if generation.keys is not held.keys:
-            return None
-        verdict = generation.young.get(token) or verified.older(token, generation)
+        verdict = held.memory.young.get(credentials) or held.memory.older(credentials)
         if verdict is None:
             return None
         now = self._clock()
@@ -133,18 +129,18 @@ class Verifier:
             raise InvalidToken(_MALFORMED, detail=str(fault)) from fault
         _check_header(header)
 
-        keys = self._keys.current(now)
-        if keys is None or kid not in keys:
+        held = self._keys.current(now)
+        if held is None or kid not in held.keys:
             fetch = self._keys.fetch(now, kid)
             if fetch is not None:
                 yield fetch
                 now = self._clock()  # the token may have expired in the meantime
-            keys = self._keys.current(now)
-        if keys is None or (kid not in keys and self._keys.fault is not None):
+            held = self._keys.current(now)
+        if held is None or (kid not in held.keys and self._keys.fault is not None):
             raise KeysUnavailable(detail=self._keys.fault or "the fetch takes too long")
 
         try:
-            signed = keys.verify(token)
+            signed = held.keys.verify(token)
         except BadSignature as fault:
             raise InvalidToken(
                 "the access token is not signed with a key of its issuer",
@@ -153,48 +149,8 @@ class Verifier:
         verified = judge(
             signed.payload, issuer=self.issuer, audience=self.audience, key_id=kid, now=now
         )
-        self._verified.put(token, keys, (verified.claims["exp"], verified))
+        held.memory.put(_SPELLED + token, (verified.claims["exp"], verified))
         return verified
-
-
-_Verdict = tuple[float, AccessToken]  # when it expires, in epoch seconds
-
-
-@dataclass(frozen=True, slots=True)
-class _Generation:
-    """Verdicts made with `keys`: those used lately, and those used before them."""
-
-    keys: PublicKeys | None
-    young: dict[str, _Verdict]
-    old: dict[str, _Verdict]
-
-
-class _Verified:
-    """Tokens already verified, by their own text: a digest of it would cost more than the rest.
-
-    Holds verdicts of one key set only: with other keys each token is verified anew. Bounded:
-    when the young half is full it becomes the old one, and what was in that is forgotten. So a
-    look needs no lock; keys and verdicts are read together, or a verdict could outlive its key.
-    """
-
-    def __init__(self) -> None:
-        self._lock = Lock()
-        self.generation = _Generation(None, {}, {})
-
-    def older(self, token: str, generation: _Generation) -> _Verdict | None:
-        """The verdict on a token that is not among the young; it is one of them from now on."""
-        verdict = generation.old.get(token)
-        if verdict is not None and generation.keys is not None:
-            self.put(token, generation.keys, verdict)
-        return verdict
-
-    def put(self, token: str, keys: PublicKeys, verdict: _Verdict) -> None:
-        with self._lock:
-            if self.generation.keys is not keys:
-                self.generation = _Generation(keys, {}, {})
-            elif len(self.generation.young) >= MAX_REMEMBERED // 2:
-                self.generation = _Generation(keys, {}, self.generation.young)
-            self.generation.young[token] = verdict
 
 
 _MALFORMED = "the access token is malformed"

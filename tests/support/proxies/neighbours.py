@@ -123,6 +123,15 @@ class _Listener:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
+    @contextlib.contextmanager
+    def is_cut(self) -> Iterator[None]:
+        """Nobody listens there for a while."""
+        self.close()
+        try:
+            yield
+        finally:
+            self._listen()
+
 
 class Upstream(_Listener):
     """The API: answers `status` to everything; `requests` are what it got."""
@@ -188,15 +197,6 @@ class Way(_Listener):
             yield
         finally:
             self._free.set()
-
-    @contextlib.contextmanager
-    def is_cut(self) -> Iterator[None]:
-        """Nobody listens."""
-        self.close()
-        try:
-            yield
-        finally:
-            self._listen()
 
 
 def _copy_answer(server: socket.socket, proxy: socket.socket, method: str) -> None:
