@@ -10,6 +10,7 @@ from hourpass.server.clients import lifecycle
 from hourpass.server.operators.model import Role
 from hourpass.server.organizations import operations
 from support.desk import PASSWORD, Desk
+from support.forms import send
 from support.installation import TESTER, Credentials
 
 
@@ -149,6 +150,25 @@ def test_scopes_name_and_limit_are_changed(desk: Desk, client: Credentials) -> N
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_label("Facts")).to_contain_text("the API’s own")
     expect(page.get_by_role("heading", level=1)).to_contain_text("CRM <b>sync</b> & more")
+
+
+def test_a_form_that_says_nothing_of_the_limit_keeps_it(desk: Desk, client: Credentials) -> None:
+    """Sent from a page of before it had the field; what is no limit is refused."""
+    page = _open(desk, client, "Edit")
+    path = f"/admin/clients/{client.client_id}/edit"
+
+    def limit() -> int | None:
+        return lifecycle.read(desk.database, client.client_id, TESTER).limit_per_minute
+
+    assert send(page, path, name="CRM sync", version="1", limit_per_minute="60") == 200
+    assert limit() == 60
+    assert send(page, path, name="Other", version="2") == 200
+    assert limit() == 60
+    for wrong in ("0", "-1", "1000001", "1.5", "many", "９"):
+        sent = send(page, path, name="Other", version="3", limit_per_minute=wrong)
+        assert (sent, limit()) == (422, 60)
+    assert send(page, path, name="Other", version="3", limit_per_minute=" ") == 200
+    assert limit() is None
 
 
 @pytest.mark.spec("threats", "20", "Two deeds at once leave one truth")

@@ -19,6 +19,7 @@ FIELDS = [
     "description",
     "scope",
     "expires_in_days",
+    "limit_per_minute",
     "organization",
     "nonce",
     "version",

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -175,6 +176,16 @@ def test_a_limiter_that_was_closed_still_answers() -> None:
         limiter = Limiter(url)
         limiter.close()
         assert limiter.take(RULES).allowed
+
+
+def test_without_the_package_the_refusal_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An API that counts in memory needs no package."""
+    monkeypatch.setitem(sys.modules, "redis", None)
+    assert Limiter().take(RULES).allowed
+    with pytest.raises(ValueError, match=r"pip install 'hourpass\[limits\]'"):
+        Limiter("redis://localhost")
 
 
 ADDRESSES = [

@@ -79,7 +79,7 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
         {"LIMITS_URL": "redis://x", "LIMITS_URL_FILE": "/dev/null"},
         "LIMITS_URL_FILE: set this or HOURPASS_LIMITS_URL, not both",
     ),
-    "leaks": ({"LEAKS": "alert"}, "LEAKS: not available in this version; unset it"),
+    "leaks": ({"LEAKS": "ignore"}, "LEAKS: Input should be 'suspend' or 'alert'"),
 }
 
 
