@@ -147,8 +147,8 @@ def figures() -> list[str]:
             "(bound: 1)"
         ),
         (
-            f"{expiry.calls:,} calls across an expiry see {expiry.unauthorized} × 401 (bound: 0) and "
-            f"{expiry.token_requests - 1} renewal (bound: 1); the slowest `token()` took "
+            f"{expiry.calls:,} calls across an expiry see {expiry.unauthorized} × 401 (bound: 0) "
+            f"and {expiry.token_requests - 1} renewal (bound: 1); the slowest `token()` took "
             f"{expiry.slowest_token_ms:.2f} ms"
         ),
     ]
