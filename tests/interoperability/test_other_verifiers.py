@@ -157,7 +157,7 @@ def test_the_lock_file_names_no_registry() -> None:
     lock = json.loads((HERE / "package-lock.json").read_text("utf-8"))
     packages = [entry for name, entry in lock["packages"].items() if name]
 
-    assert len(packages) == 2
+    assert {"node_modules/jose", "node_modules/oauth4webapi"} <= lock["packages"].keys()
     for entry in packages:
         assert "resolved" not in entry
         assert entry["integrity"].startswith("sha512-")

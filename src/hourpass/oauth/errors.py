@@ -168,7 +168,7 @@ class RateLimited(OAuthError):
     code, status = "rate_limited", 429
     description = "too many requests in this minute; go on when Retry-After has passed"
 
-    def __init__(self, headers: tuple[tuple[str, str], ...], *, detail: str = "") -> None:
+    def __init__(self, headers: tuple[tuple[str, str], ...] = (), *, detail: str = "") -> None:
         """`headers` of the answer, names in lower case: Retry-After, RateLimit and its policy."""
         self.headers = headers
         super().__init__(detail=detail)
