@@ -10,7 +10,6 @@ import sys
 import typer
 
 from hourpass import __version__
-from hourpass.cli import integrator, scan
 from hourpass.cli.output import REFUSED, ReaderGone, drop_output, say, set_up
 
 _HELP = "Open your API to machines: API clients, one-hour access tokens, exact revocation."
@@ -57,7 +56,7 @@ def run() -> None:
 
 
 def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
-    """The command line; of the server's groups just `only`, if it is one: each takes time."""
+    """The command line; of the server's commands just `only`, if it is one: each takes time."""
     app = typer.Typer(
         name="hourpass",
         help=_HELP,
@@ -75,12 +74,17 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
     ) -> None:
         pass
 
-    app.command("token")(integrator.token)
-    app.command("call")(integrator.call)
-    app.command("scan")(scan.scan)
+    if only not in _GROUPS and only not in _SERVICE:
+        # Loaded for themselves and for the list of commands, not for those of the server.
+        integrator = importlib.import_module("hourpass.cli.integrator")
+        app.command("token")(integrator.token)
+        app.command("call")(integrator.call)
+        app.command("scan")(importlib.import_module("hourpass.cli.scan").scan)
     if with_server:
         groups = {only: _GROUPS[only]} if only in _GROUPS else _GROUPS
-        if groups is _GROUPS:
+        if only in _SERVICE:
+            groups = {}
+        if only not in _GROUPS:
             service = importlib.import_module("hourpass.cli.service")
             for name in _SERVICE:
                 app.command(name)(getattr(service, name))

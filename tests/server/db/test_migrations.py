@@ -80,6 +80,7 @@ def later_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[.
             return made
 
         monkeypatch.setattr(migrate, "_config", config_with_later)
+        monkeypatch.setattr(migrate, "NEWEST", "9999")
 
     return upgrade_the_program
 
@@ -88,6 +89,11 @@ def tables(database: Database) -> set[str]:
     """Those that are there."""
     with database.read() as connection:
         return set(inspect(connection).get_table_names())
+
+
+def test_the_newest_migration_is_known_by_name() -> None:
+    """Whoever adds one says so where the state is looked at."""
+    assert ScriptDirectory.from_config(migrate._config()).get_heads() == [migrate.NEWEST]
 
 
 def test_an_empty_database_becomes_current(new_database: Callable[[], Database]) -> None:
