@@ -1,4 +1,5 @@
-"""`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table.
+"""`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table, and
+bench/checks.md. `python -m bench --only checks` does the last alone.
 
 Contestants are started together and asked in turn, round after round, so that whatever else
 the machine does meets all of them alike; figures are medians, and what counts is their ratio.
@@ -35,6 +36,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5, help="of load for each figure")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=MANY, help="clients in the large installation")
+    parser.add_argument("--only", choices=("tokens", "checks"))
     options = parser.parse_args()
     missing = load.missing_programs()
     if missing:
@@ -44,21 +46,39 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="hourpass-bench-"))
     cluster = Cluster(folder)
     try:
-        _run(folder, cluster, options.many, results)
+        sqlite, postgres = _ready(folder, cluster)
+        if options.only != "checks":
+            _tokens(folder, cluster, sqlite, postgres, options.many, results)
+        if options.only != "tokens":
+            _checks(folder, cluster, sqlite, postgres, results)
     finally:
         cluster.remove()
         shutil.rmtree(folder, ignore_errors=True)
-    report.write(results)
+    if options.only != "checks":
+        report.write(results)
+    if options.only != "tokens":
+        report.write_checks(results)
     return 0
 
 
-def _run(folder: Path, cluster: Cluster, many: int, results: Results) -> None:
-    console = Console(stderr=True)
-    with console.status(f"making {CLIENTS:,} clients, setting up peers …"):
+def _ready(folder: Path, cluster: Cluster) -> tuple[Installation, Installation]:
+    with Console(stderr=True).status(f"making {CLIENTS:,} clients …"):
         sqlite, postgres = _installations(folder, cluster, "main")
-        credentials = folder / "credentials"
-        populate(sqlite.context, CLIENTS, credentials, keep=CLIENTS)
+        populate(sqlite.context, CLIENTS, folder / "credentials", keep=CLIENTS)
         populate(postgres.context, CLIENTS, folder / "credentials-postgres", keep=CLIENTS)
+    return sqlite, postgres
+
+
+def _tokens(
+    folder: Path,
+    cluster: Cluster,
+    sqlite: Installation,
+    postgres: Installation,
+    many: int,
+    results: Results,
+) -> None:
+    credentials = folder / "credentials"
+    with Console(stderr=True).status("setting up peers …"):
         peers = Peers(folder / "peers")
         peers.folder.mkdir()
         peers.set_up(str(Path(sys.executable).with_name("uv")))
@@ -78,15 +98,27 @@ def _run(folder: Path, cluster: Cluster, many: int, results: Results) -> None:
             for connections in CONNECTIONS:
                 title = f"{connections} connections, {'pinned' if pinned else 'as users run it'}"
                 _take_turns(contestants, credentials, files, connections, pinned, results, title)
-            if pinned:
-                for kind, installation, contestant, file in (
-                    ("SQLite", sqlite, contestants[1], credentials),
-                    ("PostgreSQL", postgres, contestants[2], folder / "credentials-postgres"),
-                ):
-                    _online(kind, installation, contestant, file, results)
-    _offline(results)
     for kind in ("sqlite", "postgresql"):
         _sizes(folder, cluster, kind, many, results)
+
+
+def _checks(
+    folder: Path,
+    cluster: Cluster,
+    sqlite: Installation,
+    postgres: Installation,
+    results: Results,
+) -> None:
+    contestants: list[Contestant] = []
+    with _ended(contestants):
+        contestants.append(hourpass("SQLite", sqlite, pinned=True))
+        _online("SQLite", sqlite, contestants[0], folder / "credentials", results)
+    contestants = []
+    with _ended(contestants):
+        contestants.append(hourpass("PostgreSQL", postgres, pinned=True, cluster=cluster))
+        credentials = folder / "credentials-postgres"
+        _online("PostgreSQL", postgres, contestants[0], credentials, results)
+    _offline(results)
 
 
 def _online(
@@ -109,8 +141,8 @@ def _offline(results: Results) -> None:
         results.integrator = integrator.figures()
     with Console(stderr=True).status(f"a verifier and {DISTINCT_TOKENS:,} distinct tokens …"):
         before, after = verifying.memory(DISTINCT_TOKENS)
-    results.resident_mb["a process with a verifier"] = before
-    results.resident_mb[f"the same after {DISTINCT_TOKENS:,} distinct tokens"] = after
+    results.verifier_mb["a process with a verifier"] = before
+    results.verifier_mb[f"the same after {DISTINCT_TOKENS:,} distinct tokens"] = after
 
 
 def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Results) -> None:

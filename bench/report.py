@@ -1,4 +1,4 @@
-"""Figures to pages: bench/results.md, bench/chart.svg, and the table in the README."""
+"""Figures to pages: bench/results.md, bench/chart.svg, the table in the README; bench/checks.md."""
 
 import os
 import platform
@@ -24,6 +24,13 @@ _ABOUT = (
     "Basic credentials, load from wrk. Every Hourpass token's audit row is durable before its "
     "answer (SQLite: `synchronous=FULL`; PostgreSQL: `synchronous_commit=on`). CPU time is that "
     "of the server and, with PostgreSQL, of the database."
+)
+_CHECKS = (
+    "Made by `make bench` on {date}: {machine}. Medians of {rounds} rounds of {seconds} s, in "
+    "turns: compare within a table. A thousand tokens of as many clients, each seen before; load "
+    "from wrk, the server on one core, wrk on the other. CPU time is that of the server and, with "
+    "PostgreSQL, of the database. *Without the read*: signature, claims and answer as ever, and "
+    "nothing looked up."
 )
 _TERMS = (
     "*Ceiling*: the same HTTP server, parsing, ES256 signature and answer, with no storage at "
@@ -58,6 +65,7 @@ class Results:
     rates: dict[str, Rates] = field(default_factory=dict)
     verifying: list[Took] = field(default_factory=list)
     integrator: list[str] = field(default_factory=list)
+    verifier_mb: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 
@@ -89,10 +97,6 @@ def _page(results: Results) -> str:
     ]
     for title, table in results.tables.items():
         lines += ["", f"## {title[0].upper()}{title[1:]}", "", *_table(table)]
-    for title, rates in results.rates.items():
-        lines += ["", f"## {title}", "", *_rates(rates)]
-    lines += ["", "## The offline check, ES256", "", *_verifying(results.verifying)]
-    lines += ["", "## The integrator's side", "", *(f"- {line}" for line in results.integrator)]
     for title, rows in results.lists.items():
         lines += ["", f"## {title}", "", *_lists(rows)]
     for kind, (measured, cpu_ms) in results.creating.items():
@@ -110,6 +114,23 @@ def _page(results: Results) -> str:
     lines += [f"- {note}" for note in results.notes]
     lines += ["", "## Raw lines", "", "```", *results.raw, "```", ""]
     return "\n".join(lines)
+
+
+def write_checks(results: Results) -> None:
+    """bench/checks.md."""
+    about = _CHECKS.format(
+        date=datetime.now(UTC).date(),
+        machine=_machine(),
+        rounds=results.rounds,
+        seconds=results.seconds,
+    )
+    lines = ["# Measurements of the checks, and of the integrator's side", "", about]
+    for title, rates in results.rates.items():
+        lines += ["", f"## {title}", "", *_rates(rates)]
+    lines += ["", "## The offline check, ES256", "", *_verifying(results.verifying), ""]
+    lines += [f"- Resident memory, {name}: {mb:.0f} MB" for name, mb in results.verifier_mb.items()]
+    lines += ["", "## The integrator's side", "", *(f"- {line}" for line in results.integrator), ""]
+    (HERE / "checks.md").write_text("\n".join(lines), "utf-8")
 
 
 def _table(table: dict[str, Line]) -> list[str]:
