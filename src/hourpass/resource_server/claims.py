@@ -4,19 +4,16 @@ Pure: a signed payload and the time in, an `AccessToken` or InvalidToken out. Wh
 payload is, nothing else is raised.
 """
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
 from typing import Any, NoReturn
 
-from hourpass.oauth import scope
+from hourpass.oauth import scope, strict_json
 from hourpass.oauth.errors import InvalidScope, InvalidToken
 
 SKEW_SECONDS = 60
-MAX_DEPTH = 16
 _LAST_SECOND = 32_503_680_000  # the year 3000: every time up to it is a `datetime`
 
 
@@ -115,53 +112,10 @@ def _refuse_type(name: str, claims: Mapping[str, Any]) -> NoReturn:
 
 
 def _read(payload: bytes) -> dict[str, Any]:
-    """A JSON object, read without the liberties that Python's reader takes."""
     try:
-        text = payload.decode("utf-8")
-        claims = _DECODER.decode(text)
-        if "\\u" in text:  # only an escape can spell half of a surrogate pair
-            json.dumps(claims, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError) as fault:
+        claims = strict_json.loads(payload)
+    except ValueError as fault:
         raise InvalidToken(_MALFORMED, detail=f"payload: {fault}"[:200]) from fault
-    may_be_deep = text.count("{") + text.count("[") > MAX_DEPTH
-    if not isinstance(claims, dict) or (may_be_deep and _is_deep(claims)):
-        raise InvalidToken(_MALFORMED, detail="the payload is no object, or nested too deeply")
+    if not isinstance(claims, dict):
+        raise InvalidToken(_MALFORMED, detail="the payload is no object")
     return claims
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two equal names other programs take the first (RFC 7519 section 4)."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return members
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("a number out of range")
-    return value
-
-
-def _is_deep(claims: dict[str, Any]) -> bool:
-    """Whether containers nest deeper than `MAX_DEPTH`; level by level, so without recursion."""
-    level: list[Any] = [claims]
-    for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for container in level:
-            members = container.values() if isinstance(container, dict) else container
-            below += [member for member in members if isinstance(member, dict | list)]
-        if not below:
-            return False
-        level = below
-    return True
-
-
-_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_no_constant, parse_float=_finite
-)

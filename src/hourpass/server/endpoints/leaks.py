@@ -5,11 +5,11 @@ it which. Only what was not done is told: too many reports, or no database.
 """
 
 import asyncio
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from hourpass.limits import Limiter, Rule
+from hourpass.oauth import strict_json
 from hourpass.oauth.errors import MethodNotAllowed, OAuthError, TemporarilyUnavailable
 from hourpass.server.audit.events import Actor, Origin
 from hourpass.server.clients import lifecycle
@@ -118,8 +118,8 @@ class LeaksEndpoint:
 def _read(body: bytes) -> _Report | None:
     """The report in a JSON object; None for whatever holds no well-formed secret."""
     try:
-        members = json.loads(body)
-    except (ValueError, RecursionError):
+        members = strict_json.loads(body)
+    except ValueError:
         return None
     if not isinstance(members, dict) or not isinstance(members.get("secret"), str):
         return None

@@ -5,12 +5,11 @@ needs no secret to be refused (syntax) is refused here; what a right secret must
 (scope, resource) is kept as text for `exchange`.
 """
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from typing import Literal
 
-from hourpass.oauth import basic
+from hourpass.oauth import basic, strict_json
 from hourpass.oauth.errors import (
     InvalidClient,
     InvalidRequest,
@@ -162,11 +161,10 @@ def _form(body: bytes, known: frozenset[str]) -> Parameters:
 def _json(body: bytes, known: frozenset[str]) -> Parameters:
     """The known members of a JSON body; null and empty are absent."""
     try:
-        text = body.decode("utf-8")
-        members = json.loads(text, object_pairs_hook=_object, parse_constant=_refuse_constant)
-        if "\\u" in text:  # only an escape can be half of a surrogate pair
-            json.dumps(members, ensure_ascii=False).encode("utf-8")
-    except (ValueError, RecursionError):
+        members = strict_json.loads(body)
+    except strict_json.RepeatedName:
+        raise InvalidRequest("a member stands in a JSON object twice") from None
+    except ValueError:
         raise InvalidRequest("the body is not well-formed JSON") from None
     if not isinstance(members, dict):
         raise InvalidRequest("the body has to be a JSON object")
@@ -205,14 +203,3 @@ def _refuse_query(query: bytes, known: frozenset[str]) -> None:
             continue
         if name in known:
             raise InvalidRequest("send the parameters in the body, never in the URL")
-
-
-def _object(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise InvalidRequest("a member stands in a JSON object twice")
-    return members
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(name)

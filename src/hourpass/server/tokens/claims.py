@@ -1,12 +1,12 @@
 """What an access token of ours says, once its signature holds (RFC 9068 section 2.2). Pure."""
 
 import base64
-import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from hourpass.oauth import scope as scope_syntax
+from hourpass.oauth import strict_json
 from hourpass.oauth.errors import InvalidScope, InvalidToken
 from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, BadSignature, PublicKeys
 from hourpass.server.clients.model import is_client_id
@@ -144,20 +144,12 @@ def _audiences(aud: object) -> tuple[str, ...]:
 
 def _json_object(octets: bytes) -> dict[str, Any]:
     try:
-        claims = json.loads(octets, object_pairs_hook=_unique)
-    except (ValueError, RecursionError) as fault:
+        claims = strict_json.loads(octets)
+    except ValueError as fault:
         raise InvalidToken(MALFORMED, detail="payload") from fault
     if not isinstance(claims, dict):
         raise InvalidToken(MALFORMED, detail="payload")
     return claims
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Of two equal names other programs take the first (RFC 7519 section 4)."""
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a name occurs twice")
-    return members
 
 
 def _seconds(value: object) -> float | None:
