@@ -13,7 +13,6 @@ Needs nothing but Python 3.9 or newer.
 import base64
 import binascii
 import json
-import os
 import sys
 import textwrap
 import urllib.request
@@ -28,7 +27,7 @@ def main(issuer: str, folder: Path) -> int:
     """Fetch, convert, write."""
     address = issuer.rstrip("/") + "/.well-known/jwks.json"
     try:
-        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(address, timeout=5) as answer:  # noqa: S310  (the operator's own address)
             pems = [pem(key) for key in json.loads(answer.read(65_536))["keys"]]
         if not 1 <= len(pems) <= SLOTS:
             raise ValueError(f"{len(pems)} keys, and haproxy.cfg names {SLOTS} files")
@@ -48,7 +47,7 @@ def write(file: Path, text: str) -> bool:
     file.parent.mkdir(parents=True, exist_ok=True)
     new = file.with_suffix(".new")
     new.write_text(text, "ascii")
-    os.replace(new, file)  # noqa: PTH105
+    new.replace(file)
     return True
 
 

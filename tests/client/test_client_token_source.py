@@ -282,7 +282,7 @@ def test_the_wall_clock_may_be_set(server: TokenServer, monkeypatch: pytest.Monk
 )
 def test_settings_that_can_never_work_are_refused(settings: dict[str, str], words: str) -> None:
     with pytest.raises(BadConfiguration, match=words):
-        TokenSource(**settings, client_id="m2m_x", client_secret="any", environ={})  # type: ignore[arg-type]
+        TokenSource(**settings, client_id="m2m_x", client_secret="any", environ={})  # type: ignore[arg-type]  # any setting
 
 
 def test_plain_http_is_for_this_machine_unless_allowed() -> None:
@@ -332,7 +332,7 @@ def test_a_forked_process_waits_for_nobody(server: TokenServer) -> None:
         def is_alive(self) -> bool:
             return False
 
-    source._flight = type(flight)(done=flight.done, thread=Gone())  # type: ignore[arg-type]
+    source._flight = type(flight)(done=flight.done, thread=Gone())  # type: ignore[arg-type]  # all that is asked of it
     assert source.token().startswith("token-")
     assert server.token_requests == 2
     stranded.set()

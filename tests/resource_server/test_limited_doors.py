@@ -40,7 +40,7 @@ def on_wsgi(environ: wsgi_door.Environ, start: wsgi_door.StartResponse) -> Itera
 
 def asgi(verifier: Verifier, **settings: object) -> Door:
     """The ASGI door, to be asked for a path with a token."""
-    app = asgi_door.BearerTokens(on_asgi, verifier, **settings)  # type: ignore[arg-type]
+    app = asgi_door.BearerTokens(on_asgi, verifier, **settings)  # type: ignore[arg-type]  # any setting
 
     def get(token: str, path: str = "/customers") -> httpx.Response:
         async def request() -> httpx.Response:
@@ -55,7 +55,7 @@ def asgi(verifier: Verifier, **settings: object) -> Door:
 
 def wsgi(verifier: Verifier, **settings: object) -> Door:
     """The WSGI door."""
-    app = wsgi_door.BearerTokens(on_wsgi, verifier, **settings)  # type: ignore[arg-type]
+    app = wsgi_door.BearerTokens(on_wsgi, verifier, **settings)  # type: ignore[arg-type]  # any setting
 
     def get(token: str, path: str = "/customers") -> httpx.Response:
         with httpx.Client(transport=httpx.WSGITransport(app=app), base_url="http://api") as client:

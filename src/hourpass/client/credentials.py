@@ -82,7 +82,7 @@ def _checked(client_id: object, client_secret: object, otherwise: str) -> Client
         if len(value) > _MAX_LENGTH or not (value.isascii() and value.isprintable()):
             raise BadConfiguration("client ID and secret are at most 1,024 printable characters")
     assert isinstance(client_id, str)  # noqa: S101  (for the type checker)
-    assert isinstance(client_secret, str)  # noqa: S101
+    assert isinstance(client_secret, str)  # noqa: S101  (for the type checker)
     if client_secret.startswith(secret_format.PREFIX) and not secret_format.is_well_formed(
         client_secret
     ):

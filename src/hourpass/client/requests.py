@@ -31,7 +31,7 @@ class TokenAuth(AuthBase):
         """Called by requests, once for each request that a program makes."""
         if self._origins.allow_url(r.url or ""):
             r.headers["Authorization"] = f"Bearer {self._source.token()}"
-            r.register_hook("response", self._on_response)  # type: ignore[no-untyped-call]
+            r.register_hook("response", self._on_response)  # type: ignore[no-untyped-call]  # its stubs have no types here
         return r
 
     def _on_response(self, response: requests.Response, **sending: Any) -> requests.Response:
@@ -49,7 +49,7 @@ class TokenAuth(AuthBase):
         response.close()  # unread: its body may be of any length
         again = request.copy()
         jar = again._cookies  # type: ignore[attr-defined]  # as requests' own Digest does
-        extract_cookies_to_jar(jar, request, response.raw)  # type: ignore[no-untyped-call]
+        extract_cookies_to_jar(jar, request, response.raw)  # type: ignore[no-untyped-call]  # its stubs have no types here
         again.prepare_cookies(jar)
         again.headers["Authorization"] = f"Bearer {self._source.token()}"
         second: requests.Response = response.connection.send(again, **sending)

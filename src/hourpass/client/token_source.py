@@ -229,7 +229,8 @@ class TokenSource:
             thread.start()
         except RuntimeError:  # no more threads, or the interpreter is going down
             error = ServerUnavailable("no thread could be started to ask for a token")
-            self._state = renewal.failed(self._state, error, self._clock(), random.random())  # noqa: S311
+            spread = random.random()  # noqa: S311  (when to ask, nothing secret)
+            self._state = renewal.failed(self._state, error, self._clock(), spread)
             done.set_result(None)
         return self._flight
 

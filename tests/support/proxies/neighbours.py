@@ -110,7 +110,7 @@ class _Listener:
             self._open.discard(connection)
 
     def _converse(self, connection: socket.socket) -> None:
-        raise NotImplementedError
+        raise NotImplementedError  # what a connection is for, each subclass says
 
     def close(self) -> None:
         """Listen no more, and hang up on everybody."""
