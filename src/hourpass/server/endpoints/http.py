@@ -116,6 +116,29 @@ async def respond(
     await send({"type": "http.response.body", "body": answer.body})
 
 
+async def serve_post(
+    scope: Scope,
+    receive: Receive,
+    send: Send,
+    limit: int,
+    answer: Callable[[Scope, bytes, str], Awaitable[Answer]],
+) -> None:
+    """One POST, to its answer: `answer` gets the scope, the body and a request ID.
+
+    What it raises of OAuthError is the answer, too. `limit` is of the body, in octets.
+    """
+    request_id = new_request_id()
+    try:
+        if scope["method"] != "POST":
+            raise MethodNotAllowed
+        reply = await answer(scope, await read_body(receive, limit), request_id)
+    except OAuthError as refused:
+        reply = refusal(refused)
+    except ConnectionError:
+        return
+    await respond(send, reply, (b"x-request-id", request_id.encode("ascii")), scope=scope)
+
+
 def refusal(error: OAuthError) -> Answer:
     """The bytes of a refusal (RFC 6749 section 5.2). Its private detail is not among them."""
     members = {"error": error.code, "error_description": error.description}

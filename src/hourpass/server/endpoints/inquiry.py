@@ -11,8 +11,6 @@ from collections.abc import Awaitable, Callable
 from hourpass.oauth.errors import (
     InvalidClient,
     InvalidToken,
-    MethodNotAllowed,
-    OAuthError,
     TemporarilyUnavailable,
 )
 from hourpass.server.clients.model import Client
@@ -25,15 +23,12 @@ from hourpass.server.endpoints.http import (
     Receive,
     Scope,
     Send,
-    all_of,
     caller_address,
     joined,
     json_bytes,
-    new_request_id,
-    read_body,
-    refusal,
-    respond,
+    serve_post,
 )
+from hourpass.server.endpoints.token import raw_request
 from hourpass.server.tokens import authenticate, introspect, revoke
 from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.commit import CommitLoop
@@ -70,31 +65,13 @@ class InquiryEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request about a token, to its answer."""
-        request_id = new_request_id()
-        try:
-            if scope["method"] != "POST":
-                raise MethodNotAllowed
-            body = await read_body(receive, authenticate.MAX_BODY)
-            reply = Answer(200, _HEADERS, await self._ask(scope, body, request_id), _HEAD)
-        except OAuthError as refused:
-            reply = refusal(refused)
-        except ConnectionError:
-            return
-        await respond(send, reply, (b"x-request-id", request_id.encode("ascii")), scope=scope)
+        await serve_post(scope, receive, send, authenticate.MAX_BODY, self._ask)
 
-    async def _ask(self, scope: Scope, body: bytes, request_id: str) -> bytes:
-        headers = scope["headers"]
+    async def _ask(self, scope: Scope, body: bytes, request_id: str) -> Answer:
         ip = caller_address(scope, self._trusted)
         known_as: Registered | None = None
         try:
-            inquiry = authenticate.parse_inquiry(
-                authenticate.RawRequest(
-                    content_type=b", ".join(all_of(headers, b"content-type")),
-                    authorization=all_of(headers, b"authorization"),
-                    query=scope["query_string"],
-                    body=body,
-                )
-            )
+            inquiry = authenticate.parse_inquiry(raw_request(scope, body, request_id, ip))
             asked = await self._seen(inquiry)
             _, seen, known = asked
             known_as = seen.caller
@@ -103,7 +80,7 @@ class InquiryEndpoint:
             client = known_as.client if known_as is not None else None
             await self._commits.join(Refused(fault, client, ip, request_id, self._name))
             raise
-        return await self._respond(caller, asked, request_id, ip)
+        return Answer(200, _HEADERS, await self._respond(caller, asked, request_id, ip), _HEAD)
 
     async def _seen(self, inquiry: authenticate.Inquiry) -> Asked:
         """The token's claims, if it is one of ours and has not expired; the rows of both."""

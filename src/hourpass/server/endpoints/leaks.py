@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hourpass.limits import Limiter, Rule
 from hourpass.oauth import strict_json
-from hourpass.oauth.errors import MethodNotAllowed, OAuthError, TemporarilyUnavailable
+from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.server.audit.events import Actor, Origin
 from hourpass.server.clients import lifecycle
 from hourpass.server.clients.secrets import Secret, is_well_formed
@@ -25,10 +25,7 @@ from hourpass.server.endpoints.http import (
     Send,
     caller_address,
     json_bytes,
-    new_request_id,
-    read_body,
-    refusal,
-    respond,
+    serve_post,
 )
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.rights import FULL
@@ -67,25 +64,21 @@ class LeaksEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One report, to its answer."""
-        request_id = new_request_id()
-        try:
-            if scope["method"] != "POST":
-                raise MethodNotAllowed
-            report = _read(await read_body(receive, MAX_BODY))
-            ip = caller_address(scope, self._trusted)
-            answer = self._too_many(ip)
-            if answer is None:
-                answer = _ACCEPTED
-                if report is not None:
-                    by = Origin(actor=_REPORTER, rights=FULL, request_id=request_id, ip=ip or None)
-                    await asyncio.to_thread(self._act, report, by)
-        except DatabaseUnavailable:
-            answer = refusal(TemporarilyUnavailable())
-        except OAuthError as refused:
-            answer = refusal(refused)
-        except ConnectionError:
-            return
-        await respond(send, answer, (b"x-request-id", request_id.encode("ascii")))
+        await serve_post(scope, receive, send, MAX_BODY, self._take)
+
+    async def _take(self, scope: Scope, body: bytes, request_id: str) -> Answer:
+        ip = caller_address(scope, self._trusted)
+        too_many = self._too_many(ip)
+        if too_many is not None:
+            return too_many
+        report = _read(body)
+        if report is not None:
+            by = Origin(actor=_REPORTER, rights=FULL, request_id=request_id, ip=ip or None)
+            try:
+                await asyncio.to_thread(self._act, report, by)
+            except DatabaseUnavailable as fault:
+                raise TemporarilyUnavailable from fault
+        return _ACCEPTED
 
     def _act(self, report: _Report, by: Origin) -> None:
         lifecycle.report_leak(

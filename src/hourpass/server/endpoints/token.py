@@ -6,7 +6,6 @@ Every refusal goes through the commit loop as well, so that the first of a minut
 before it is answered, and a made-up client takes the same way as a real one.
 """
 
-from hourpass.oauth.errors import MethodNotAllowed, OAuthError
 from hourpass.server.endpoints.http import (
     JSON,
     NO_STORE,
@@ -18,10 +17,7 @@ from hourpass.server.endpoints.http import (
     all_of,
     caller_address,
     joined,
-    new_request_id,
-    read_body,
-    refusal,
-    respond,
+    serve_post,
 )
 from hourpass.server.tokens import authenticate
 from hourpass.server.tokens.commit import CommitLoop
@@ -41,30 +37,24 @@ class TokenEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One token request, to its answer."""
-        request_id = new_request_id()
-        try:
-            if scope["method"] != "POST":
-                raise MethodNotAllowed
-            body = await read_body(receive, authenticate.MAX_BODY)
-            reply = Answer(200, _HEADERS, await self._exchange(scope, body, request_id), _HEAD)
-        except OAuthError as refused:
-            reply = refusal(refused)
-        except ConnectionError:
-            return
-        await respond(send, reply, (b"x-request-id", request_id.encode("ascii")), scope=scope)
+        await serve_post(scope, receive, send, authenticate.MAX_BODY, self._exchange)
 
-    async def _exchange(self, scope: Scope, body: bytes, request_id: str) -> bytes:
-        headers = scope["headers"]
-        outcome = await self._loop.join(
-            authenticate.RawRequest(
-                content_type=b", ".join(all_of(headers, b"content-type")),
-                authorization=all_of(headers, b"authorization"),
-                query=scope["query_string"],
-                body=body,
-                request_id=request_id,
-                ip=caller_address(scope, self._trusted),
-            )
-        )
+    async def _exchange(self, scope: Scope, body: bytes, request_id: str) -> Answer:
+        ip = caller_address(scope, self._trusted)
+        outcome = await self._loop.join(raw_request(scope, body, request_id, ip))
         if isinstance(outcome, Refused):
             raise outcome.error
-        return outcome
+        return Answer(200, _HEADERS, outcome, _HEAD)
+
+
+def raw_request(scope: Scope, body: bytes, request_id: str, ip: str) -> authenticate.RawRequest:
+    """A request with client credentials, as it arrived."""
+    headers = scope["headers"]
+    return authenticate.RawRequest(
+        content_type=b", ".join(all_of(headers, b"content-type")),
+        authorization=all_of(headers, b"authorization"),
+        query=scope["query_string"],
+        body=body,
+        request_id=request_id,
+        ip=ip,
+    )
