@@ -172,24 +172,50 @@ def test_a_database_that_hangs_is_503_in_time_for_all_who_wait(
     asyncio.run(main())
 
 
-def test_a_database_that_fails_is_503_and_then_is_asked_again(installation: Installation) -> None:
-    """A lost connection is replaced; SQLite's is interrupted and lives on."""
-    mine = installation.create_client("customers:read").client_id
+class Deaf(Hanging):
+    """One that is still being connected to: it cannot be abandoned."""
+
+    def abandon(self) -> None:
+        """Is told, and goes on."""
+        self.abandoned += 1
+
+
+def test_nobody_waits_longer_for_a_look_that_cannot_be_ended(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that join after the first were given up are given up in time as well."""
+    monkeypatch.setattr(live_checks, "BUDGET_S", 0.2)
 
     async def main() -> None:
-        async with checks(installation) as live:
-            asked = token(installation, mine)
+        store = Deaf()
+        live = LiveChecks(store, lambda: pytest.fail("nothing was seen"))
+        for _ in range(3):
+            begun = time.monotonic()
+            with pytest.raises(TemporarilyUnavailable):
+                async with asyncio.timeout(5):
+                    await live.look(Question())
+            assert time.monotonic() - begun < 2
+        assert store.abandoned >= 3
+        await live.close()
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_is_lost_is_503_and_then_replaced(
+    postgres_installation: Installation,
+) -> None:
+    """By the next check but the first, which meets the loss."""
+    mine = postgres_installation.create_client("customers:read").client_id
+
+    async def main() -> None:
+        async with checks(postgres_installation) as live:
+            asked = token(postgres_installation, mine)
             assert await outcome(live, asked) == mine
-            live._store.abandon()
             await asyncio.sleep(0.6)  # a connection is not replaced more often than that
-            for _ in range(2):
-                try:
-                    found = await outcome(live, asked)
-                except TemporarilyUnavailable:
-                    await asyncio.sleep(0.6)
-                else:
-                    break
-            assert found == mine
+            live._store.abandon()
+            with pytest.raises(TemporarilyUnavailable):
+                await outcome(live, asked)
+            assert await outcome(live, asked) == mine
 
     asyncio.run(main())
 

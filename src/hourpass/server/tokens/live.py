@@ -137,6 +137,7 @@ class LiveChecks:
         self._waiting: deque[tuple[Question, asyncio.Future[Seen]]] = deque()
         self._looking: list[tuple[Question, asyncio.Future[Seen]]] = []
         self._runner: asyncio.Task[None] | None = None
+        self._deadline: asyncio.TimerHandle | None = None
 
     async def check(self, token: str, caller: str | None = None) -> tuple[Claims, Seen, Known]:
         """A token that we signed and that has not expired, and the rows of its client now.
@@ -205,7 +206,7 @@ class LiveChecks:
             while self._waiting:
                 count = min(len(self._waiting), MAX_BATCH)
                 self._looking = batch = [self._waiting.popleft() for _ in range(count)]
-                deadline = loop.call_later(BUDGET_S, self._give_up)
+                self._deadline = loop.call_later(BUDGET_S, self._give_up)
                 try:
                     outcomes: Sequence[Seen | Exception] = await self._store.look(
                         [question for question, _ in batch]
@@ -217,14 +218,18 @@ class LiveChecks:
                     _log.exception("a batch of online checks failed")
                     outcomes = [TemporarilyUnavailable()] * count
                 finally:
-                    deadline.cancel()
+                    self._deadline.cancel()
                 _deliver(batch, outcomes)
         finally:
             self._runner = None
             self._looking = []
 
     def _give_up(self) -> None:
-        """A look over its budget: whoever waits gets 503, and the connection is abandoned."""
+        """A look over its budget: whoever waits gets 503, and the connection is abandoned.
+
+        Again and again until the look ends: to connect can take longer than anybody may wait.
+        """
+        self._deadline = asyncio.get_running_loop().call_later(BUDGET_S, self._give_up)
         late = [*self._looking, *self._waiting]
         self._waiting.clear()
         _deliver(late, [TemporarilyUnavailable()] * len(late))
