@@ -131,6 +131,22 @@ def test_the_caller_is_judged_as_at_the_token_endpoint(
     refused(introspect(shared_server, renewed, token), 401, "invalid_client")
 
 
+def test_a_caller_is_judged_by_its_organization_too(
+    shared_server: Server, installation: Installation, credentials: Credentials
+) -> None:
+    """Suspended and active again, and back: each is seen by the next question."""
+    token = token_in(shared_server.token(credentials))
+    place = client_states.new_organization(installation, "asking-place")
+    caller = installation.create_client("hourpass.introspect:bookings", organization=place)
+    for _ in range(2):
+        assert introspect(shared_server, caller, token).json()["active"] is True
+        client_states.suspend_organization(installation, place)
+        for _ in range(2):
+            members = refused(introspect(shared_server, caller, token), 401, "invalid_client")
+            assert members["reason"] == "organization_suspended"
+        client_states.suspend_organization(installation, place, suspended=False)
+
+
 def unknown(like: Credentials) -> Credentials:
     """Well-formed credentials of nobody."""
     from hourpass.server.clients import secrets

@@ -20,7 +20,12 @@ from hourpass.server.db.schema import moment
 from hourpass.server.db.sqlite import driver
 from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.exchange import Registered
-from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, SQLITE_COLUMNS, registered
+from hourpass.server.tokens.registered import (
+    POSTGRESQL_COLUMNS,
+    SQLITE_COLUMNS,
+    Remembered,
+    registered,
+)
 from hourpass.server.tokens.standing import Standing
 
 _RECONNECT_EVERY_S = 0.5
@@ -149,9 +154,18 @@ class SqliteStanding:
         self._connection.close()
 
 
-# Only what is not as the token says comes back: in the usual case one row for the whole batch.
+# Only what is not as the token says comes back, and the callers that are not as remembered: in
+# the usual case one row for the whole batch.
 _FALLEN = """
-    SELECT i.catalogue_version, i.keys_version, clock_timestamp(), f.*
+    SELECT i.catalogue_version, i.keys_version, clock_timestamp(),
+        (SELECT array_agg(q.client_id)
+            FROM unnest(string_to_array(%s, chr(31)), string_to_array(%s, chr(31))::bigint[])
+                    AS q (client_id, version)
+                LEFT JOIN client k ON k.client_id = q.client_id
+                LEFT JOIN organization p ON p.id = k.organization
+            WHERE k.version IS DISTINCT FROM q.version
+                OR p.suspended_at IS NOT NULL OR k.expires_at <= clock_timestamp()),
+        f.*
     FROM installation i LEFT JOIN LATERAL (
         SELECT d.n, c.token_generation, c.organization, o.suspended_at IS NOT NULL,
             r.jti IS NOT NULL, c.limit_per_minute
@@ -186,6 +200,7 @@ class PostgresStanding:
         self._url = url
         self._connection: psycopg.AsyncConnection | None = None
         self._not_before = 0.0
+        self._callers = Remembered(1000)
 
     async def look(self, questions: Sequence[Question]) -> list[Seen]:
         """See `StandingStore`."""
@@ -199,18 +214,21 @@ class PostgresStanding:
     async def _look(
         self, connection: psycopg.AsyncConnection, questions: Sequence[Question]
     ) -> list[Seen]:
-        wanted = {question.caller for question in questions if question.caller is not None}
-        callers: dict[str, Registered] = {}
-        if wanted:
-            read = await connection.execute(_CALLERS, (list(wanted),), prepare=True)
-            for row in await read.fetchall():
-                caller = registered(row, moment=_utc)
-                callers[caller.client.client_id] = caller
+        names = {question.caller for question in questions if question.caller is not None}
+        known = {name: self._callers.get(name) for name in names}
         tokens = [claims for question in questions if (claims := question.claims) is not None]
-        cursor = await connection.execute(_FALLEN, _columns(tokens), prepare=True)
+        parameters = (
+            _column(known),
+            _column(str(0 if entry is None else entry.client.version) for entry in known.values()),
+            *_columns(tokens),
+        )
+        cursor = await connection.execute(_FALLEN, parameters, prepare=True)
         rows = await cursor.fetchall()
-        catalogue_version, keys_version, now = rows[0][:3]
-        differing = {n: row for _, _, _, n, *row in rows if n is not None}
+        catalogue_version, keys_version, now, changed = rows[0][:4]
+        differing = {n: row for _, _, _, _, n, *row in rows if n is not None}
+        callers = {name: entry for name, entry in known.items() if name not in (changed or ())}
+        if changed:
+            callers |= await self._read_callers(connection, changed)
         seen = []
         number = 0
         for question in questions:
@@ -224,6 +242,23 @@ class PostgresStanding:
             caller_now = None if question.caller is None else callers.get(question.caller)
             seen.append(Seen(standing, caller_now, catalogue_version, keys_version, now))
         return seen
+
+    async def _read_callers(
+        self, connection: psycopg.AsyncConnection, names: list[str]
+    ) -> dict[str, Registered | None]:
+        """As they are now. Those remembered are compared by version, which the suspension of an
+        organization does not change: clients of such a one are read each time.
+        """
+        found: dict[str, Registered | None] = dict.fromkeys(names)
+        cursor = await connection.execute(_CALLERS, (names,), prepare=True)
+        for row in await cursor.fetchall():
+            caller = registered(row, moment=_utc)
+            found[caller.client.client_id] = caller
+            if caller.organization_suspended:
+                self._callers.forget(caller.client.client_id)
+            else:
+                self._callers.put(caller)
+        return found
 
     async def _connected(self) -> psycopg.AsyncConnection:
         connection = self._connection
