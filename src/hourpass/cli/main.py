@@ -74,7 +74,7 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
     ) -> None:
         pass
 
-    if only not in _GROUPS and only not in _SERVICE:
+    if only not in (*_GROUPS, *_SERVICE, _SETUP_LINK):
         # Loaded for themselves and for the list of commands, not for those of the server.
         integrator = importlib.import_module("hourpass.cli.integrator")
         app.command("token")(integrator.token)
@@ -82,7 +82,7 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
         app.command("scan")(importlib.import_module("hourpass.cli.scan").scan)
     if with_server:
         groups = {only: _GROUPS[only]} if only in _GROUPS else _GROUPS
-        if only in _SERVICE:
+        if only in (*_SERVICE, _SETUP_LINK):
             groups = {}
         if only not in _GROUPS:
             service = importlib.import_module("hourpass.cli.service")
