@@ -6,7 +6,7 @@ from bench.contestants import Contestant, hourpass
 from support.installation import Installation
 from support.postgres import Cluster
 
-CONNECTIONS = (32, 128)
+CONNECTIONS = (32, 128, 256)
 COUNTS = {"1": "one worker", "2": "two workers"}
 
 
