@@ -112,15 +112,18 @@ def test_workers_speak_tls(installation: Installation, tmp_path: Path) -> None:
 
 
 def test_what_cannot_go_on_is_not_tried_for_ever() -> None:
-    """Workers that fail again and again, and one that says that the disk did, end the server."""
+    """Workers that fail again and again, and one that says that the disk did, end the server,
+    and whatever is well beside them.
+    """
     program = """
-import logging, socket, sys
+import logging, signal, socket, sys
 from hourpass.server import supervisor
+supervise = lambda *works, **more: supervisor.Supervisor(*works, **more).run()
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 supervisor.FIRST_WAIT_S = 0.01
 for work in (lambda: 1, lambda: 1 / 0, lambda: 3):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        print("->", supervisor.Supervisor([work] * 2, listener).run(), flush=True)
+        print("->", supervise([work] * 2, listener, beside=[signal.pause]), flush=True)
 """
     ended = subprocess.run(
         [sys.executable, "-c", program],
