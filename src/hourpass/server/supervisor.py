@@ -45,7 +45,7 @@ class _Place:
     """One of the workers, whichever process it is at the moment."""
 
     work: Work
-    serves: bool
+    serves: bool = True
     pid: int | None = None
     started_at: float = 0.0
     failures: int = 0
@@ -75,12 +75,11 @@ class Supervisor:
     ) -> None:
         """`listener` is closed when the end begins; `on_end` gets the ID of each dead process.
 
-        What is `beside` is watched alike (an exporter, say), and does not count as serving.
+        What is `beside` the works is watched as they are, but serves nobody: it alone is no
+        reason to go on.
         """
-        self._places = [
-            *(_Place(work, serves=True) for work in works),
-            *(_Place(work, serves=False) for work in beside),
-        ]
+        self._places = [_Place(work) for work in works]
+        self._places += [_Place(work, serves=False) for work in beside]
         self._listener = listener
         self._on_end = on_end
         self._alive, self._held = os.pipe()
@@ -106,13 +105,13 @@ class Supervisor:
 
     def _is_over(self) -> bool:
         serving = [place for place in self._places if place.serves]
-        if self._ending_since is None and all(
-            place.pid is None and place.failures >= MAX_FAILURES for place in serving
-        ):
+        if self._ending_since is None:
+            if any(place.pid is not None or place.failures < MAX_FAILURES for place in serving):
+                return False
             _log.error("no worker can be started; ending, see above for what each met")
             self._status = 1
             self._end(signal.SIGTERM)
-        return self._ending_since is not None and all(place.pid is None for place in self._places)
+        return all(place.pid is None for place in self._places)
 
     def _next_look(self) -> float:
         """Seconds until something is to be done without a signal."""
