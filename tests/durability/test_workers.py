@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -102,7 +103,12 @@ def test_workers_speak_tls(installation: Installation, tmp_path: Path) -> None:
     certificate = tmp_path / "certificate.pem"
     key = write_certificate(certificate)
     files = {"HOURPASS_TLS_CERT_FILE": str(certificate), "HOURPASS_TLS_KEY_FILE": str(key)}
-    server = Server(installation, HOURPASS_WORKERS="2", **files)
+
+    class TlsServer(Server):
+        verify = ssl.create_default_context(cafile=str(certificate))
+        url = f"https://127.0.0.1:{installation.port}"
+
+    server = TlsServer(installation, HOURPASS_WORKERS="2", **files)
     try:
         credentials = installation.create_client("customers:read")
         assert server.token(credentials).status_code == 200
