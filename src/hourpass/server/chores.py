@@ -70,6 +70,7 @@ class Chores:
         self._chores = chores
         self._lock = SessionLock(context.database, _LOCK)
         self._is_holder = False
+        self._is_away = False
         self._due_at: dict[str, float] = {}
         self._stopping = threading.Event()
         self._task: asyncio.Task[None] | None = None
@@ -117,9 +118,12 @@ class Chores:
     def _holds(self) -> bool:
         try:
             holds = self._lock.is_ours()
+            self._is_away = False
         except DatabaseUnavailable as fault:
             holds = False
-            _log.warning("the chores wait for the database: %s", fault)
+            if not self._is_away:  # once, not with every look
+                self._is_away = True
+                _log.warning("the chores wait for the database: %s", fault)
         except Exception:  # noqa: BLE001  (one bad look must not end the chores for good)
             holds = False
             _log.exception("whose turn the chores are could not be told; trying again")
