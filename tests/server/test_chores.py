@@ -183,7 +183,7 @@ def test_keys_idempotency_and_revoked_tokens_are_among_them(installation: Instal
 
 
 def looked(chores: Chores, done: Done) -> list[str]:
-    """By whom a chore was done, after another look: the database takes a moment to end a session."""
+    """By whom a chore was done, after another look: a session takes a moment to end."""
     chores.look()
     return done.by
 
