@@ -5,6 +5,8 @@ import signal
 import socket
 import time
 
+import httpx
+
 from support.installation import Credentials, Server
 
 IN_FLIGHT = 20
@@ -32,6 +34,31 @@ def test_requests_in_flight_are_answered_before_the_end(server: Server) -> None:
     assert len(issued) == IN_FLIGHT + 1
     for connection in connections:
         connection.close()
+
+
+def test_a_balancer_has_a_moment_to_go_elsewhere(server: Server) -> None:
+    """After SIGTERM everybody is served still, but not ready, and answers close connections."""
+    credentials = server.installation.create_client("customers:read")
+    kept = server.token(credentials)
+    assert "connection" not in kept.headers
+    assert server.process is not None
+
+    os.killpg(server.process.pid, signal.SIGTERM)
+    statuses = []
+    while True:
+        try:
+            ready = httpx.get(f"{server.url}/readyz", trust_env=False)
+            answer = server.token(credentials)
+        except httpx.TransportError:
+            break  # it takes no connections any more
+        statuses.append((ready.status_code, answer.status_code))
+        if ready.status_code == 503:
+            assert answer.headers["connection"] == "close"
+        time.sleep(0.05)
+
+    assert {token for _, token in statuses} == {200}
+    assert (503, 200) in statuses
+    assert server.process.wait(15) == 0
 
 
 def test_a_second_signal_does_not_wait(server: Server) -> None:

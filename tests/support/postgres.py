@@ -45,14 +45,17 @@ class Cluster:
         self._data = self._folder / "data"
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port: int = probe.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._make_data()
+        self.start()
+
+    def _make_data(self) -> None:
         options = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C")
         subprocess.run(
             _command("initdb", "-D", self._data, *options, "--no-sync", "--no-instructions"),
             check=True,
             capture_output=True,
         )
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -110,3 +113,25 @@ class Cluster:
         """Stop it and delete its files."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Standby(Cluster):
+    """A copy of a running cluster that follows it, until it is promoted."""
+
+    def __init__(self, primary: Cluster) -> None:
+        self._primary = primary
+        super().__init__()
+
+    def _make_data(self) -> None:
+        subprocess.run(
+            _command(
+                *("pg_basebackup", "-D", self._data, "-d", self._primary.url("postgres")),
+                *("-R", "-X", "stream", "-c", "fast", "--no-sync"),
+            ),
+            check=True,
+            capture_output=True,
+        )
+
+    def promote(self) -> None:
+        """Take writes from now on; returns when it does."""
+        self.execute("select pg_promote(true, 30)")

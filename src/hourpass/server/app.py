@@ -61,6 +61,7 @@ class App:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.broken = False
+        self._ending = False
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
@@ -163,7 +164,13 @@ class App:
         trusted = self._context.settings.trusted_proxies
         return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
 
+    def end_soon(self) -> None:
+        """Not ready any more, though everybody is served still."""
+        self._ending = True
+
     def _is_ready(self) -> bool:
+        if self._ending:
+            return False
         try:
             return migrate.state(self._context.database) is SchemaState.CURRENT
         except DatabaseUnavailable as fault:
@@ -176,7 +183,7 @@ class App:
             self.broken = True
             _log.critical("the disk failed in a commit; ending, start again when it is well")
             with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGTERM)
+                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGINT)
 
 
 def _backend(context: Context) -> Backend:

@@ -9,8 +9,10 @@ import gc
 import re
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from uvicorn import Config, Server
@@ -19,6 +21,7 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+from uvicorn.server import ServerState
 
 from hourpass.oauth.errors import HeadersTooLarge, InvalidRequest
 from hourpass.server.endpoints.http import (
@@ -36,6 +39,7 @@ MAX_HEAD = 8 * 1024
 MAX_UNREAD = 64 * 1024  # of a request, behind its head: what no endpoint takes
 HEAD_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 75  # longer than proxies keep theirs, so that they never meet a closed one
+DRAIN_S = 2.0  # a balancer that asks /readyz every second notices in time
 GRACE_S = 10
 BACKLOG = 4096
 _GC_THRESHOLDS = (20_000, 50, 100)  # rarer looks at what is young: requests leave few cycles
@@ -120,6 +124,8 @@ class BoundedProtocol(HttpToolsProtocol):
             ENDING: self._when_ending,
         }
         cycle.scope["extensions"] = whole
+        if getattr(self.server_state, "draining", False):
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
@@ -212,8 +218,39 @@ async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> No
     await respond(send, refusal(HeadersTooLarge()), (b"connection", b"close"))
 
 
+class _State(ServerState):
+    """What the connections know of the server."""
+
+    draining = False
+
+
 class _Server(Server):
-    """Ends with status 0 on SIGTERM and SIGINT, in-flight requests answered."""
+    """Ends with status 0 on SIGTERM and SIGINT, in-flight requests answered.
+
+    SIGTERM comes from a supervisor, and a balancer in front does not hear it. So for two seconds
+    more everybody is served, while `/readyz` answers 503 and each answer closes its connection:
+    then nobody is left to be turned away. Ctrl-C ends at once, and so does any second signal.
+    """
+
+    def __init__(self, config: Config, on_ending: Callable[[], object]) -> None:
+        super().__init__(config)
+        self.server_state: _State = _State()
+        self._on_ending = on_ending
+        self._signals: list[int] = []
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """A signal has come."""
+        self._signals.append(sig)
+        super().handle_exit(sig, frame)
+
+    async def main_loop(self) -> None:
+        """Until told to end, and the moment that a balancer needs."""
+        await super().main_loop()
+        self._on_ending()
+        self.server_state.draining = True
+        until = time.monotonic() + DRAIN_S
+        while self._signals == [signal.SIGTERM] and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
+            await asyncio.sleep(0.1)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -235,8 +272,15 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str | None) -> None:
-    """Serve until told to stop."""
+def run(
+    app: Any,
+    listener: socket.socket,
+    *,
+    certificate: str | None,
+    key: str | None,
+    on_ending: Callable[[], object] = lambda: None,
+) -> None:
+    """Serve until told to stop; `on_ending` is called as soon as that is."""
     config = Config(
         app,
         http=BoundedProtocol,
@@ -258,4 +302,4 @@ def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str 
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    _Server(config).run(sockets=[listener])
+    _Server(config, on_ending).run(sockets=[listener])
