@@ -9,8 +9,9 @@ import gc
 import re
 import signal
 import socket
+import ssl
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -225,22 +226,26 @@ class _State(ServerState):
 
 
 class _Server(Server):
-    """Ends with status 0 on SIGTERM and SIGINT, in-flight requests answered.
+    """Ends with status 0 on the given signals, in-flight requests answered.
 
     SIGTERM comes from a supervisor, and a balancer in front does not hear it. So for two seconds
     more everybody is served, while `/readyz` answers 503 and each answer closes its connection:
-    then nobody is left to be turned away. Ctrl-C ends at once, and so does any second signal.
+    then nobody is left to be turned away. SIGINT, Ctrl-C, ends at once. A second SIGTERM changes
+    nothing: a service manager may send it to a worker, whose supervisor passes its own on.
     """
 
-    def __init__(self, config: Config, on_ending: Callable[[], object]) -> None:
+    def __init__(
+        self, config: Config, ends_on: Sequence[signal.Signals], on_ending: Callable[[], object]
+    ) -> None:
         super().__init__(config)
+        self._ends_on = ends_on
         self.server_state: _State = _State()
         self._on_ending = on_ending
-        self._signals: list[int] = []
+        self._signals: set[int] = set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """A signal has come."""
-        self._signals.append(sig)
+        self._signals.add(sig)
         super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
@@ -249,16 +254,13 @@ class _Server(Server):
         self._on_ending()
         self.server_state.draining = True
         until = time.monotonic() + DRAIN_S
-        while self._signals == [signal.SIGTERM] and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
+        while self._signals == {signal.SIGTERM} and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
             await asyncio.sleep(0.1)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal; a second one does not wait for requests in flight."""
-        previous = {
-            number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        """Stop on a signal; a second SIGINT does not wait for requests in flight."""
+        previous = {number: signal.signal(number, self.handle_exit) for number in self._ends_on}
         try:
             yield
         finally:
@@ -272,15 +274,21 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
+def check_tls(certificate: str, key: str) -> None:
+    """Raises ssl.SSLError when these files cannot be used: told once, before anybody serves."""
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+
+
 def run(
     app: Any,
     listener: socket.socket,
     *,
     certificate: str | None,
     key: str | None,
+    ends_on: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
     on_ending: Callable[[], object] = lambda: None,
 ) -> None:
-    """Serve until told to stop; `on_ending` is called as soon as that is."""
+    """Serve until one of the signals `ends_on`; `on_ending` is called as soon as it comes."""
     config = Config(
         app,
         http=BoundedProtocol,
@@ -302,4 +310,4 @@ def run(
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    _Server(config, on_ending).run(sockets=[listener])
+    _Server(config, ends_on, on_ending).run(sockets=[listener])
