@@ -23,6 +23,11 @@ def _binaries() -> Path:
     return Path(found.origin).parent / "pginstall18" / "bin"
 
 
+def program(tool: str) -> str:
+    """Where one of PostgreSQL's programs is."""
+    return str(_binaries() / tool)
+
+
 def _command(tool: str, *arguments: object) -> list[str]:
     """PostgreSQL refuses to run as root: a user namespace that maps root to nobody suits it."""
     as_user = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
@@ -30,7 +35,7 @@ def _command(tool: str, *arguments: object) -> list[str]:
     return [
         *(as_user if os.geteuid() == 0 else []),
         *(dies_with_us if tool == "postgres" and shutil.which("setpriv") else []),
-        str(_binaries() / tool),
+        program(tool),
         *map(str, arguments),
     ]
 
@@ -102,6 +107,11 @@ class Cluster:
         """Signal the postmaster."""
         assert self._process is not None
         self._process.send_signal(number)
+
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        assert self._process is not None
+        return self._process.poll() is not None
 
     def stop(self, how: int = signal.SIGINT) -> None:
         """SIGINT: orderly; SIGQUIT: as in a crash."""
