@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from hourpass.limits import Limiter
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
+from hourpass.server.audit import upkeep
 from hourpass.server.clients import once
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import migrate
@@ -70,6 +71,7 @@ class App:
         self._limiter = Limiter(None if url is None else url.get_secret_value())
         verify = VerifyEndpoint(self._live, self._limiter, path)
         self._timetable: asyncio.Task[None] | None = None
+        self._upkeep: asyncio.Task[None] | None = None
         self._routes = _routes(
             settings.issuer,
             {
@@ -128,10 +130,12 @@ class App:
             if message["type"] == "lifespan.startup":
                 self._commits.start()
                 self._timetable = asyncio.create_task(self._keep_timetable())
+                self._upkeep = asyncio.create_task(self._keep_audit())
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                if self._timetable is not None:
-                    self._timetable.cancel()
+                for task in (self._timetable, self._upkeep):
+                    if task is not None:
+                        task.cancel()
                 await self._commits.stop()
                 await self._live.close()
                 self._limiter.close()
@@ -152,6 +156,20 @@ class App:
             except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
                 _log.exception("the key timetable could not be kept; trying again in a minute")
             await asyncio.sleep(_TIMETABLE_EVERY_S)
+
+    async def _keep_audit(self) -> None:
+        """The audit trail's partitions are made by themselves, and what is too old goes."""
+        context = self._context
+        while True:
+            again_s = upkeep.SOON_S
+            try:
+                days = context.settings.audit_retention_days
+                again_s = await asyncio.to_thread(upkeep.keep_up, context.database, days)
+            except DatabaseUnavailable as fault:
+                _log.warning("the upkeep of the audit trail waits for the database: %s", fault)
+            except Exception:  # noqa: BLE001  (as above)
+                _log.exception("the audit trail could not be kept up; trying again in a minute")
+            await asyncio.sleep(again_s)
 
     def _jwks(self) -> dict[str, object]:
         database = self._context.database
