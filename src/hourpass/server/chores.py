@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from hourpass.server.audit import upkeep
 from hourpass.server.clients import once
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
@@ -39,7 +40,25 @@ class Chore:
     name: str
     """For the log, before "failed" or "waits for the database"."""
     every: timedelta
-    run: Callable[[Context], object]
+    run: Callable[[Context], timedelta | None]
+    """Returns when it is due again, where that is not after `every`."""
+
+
+def _keep_timetable(context: Context) -> None:
+    operations.keep_timetable(context.database, context.policy)
+
+
+def _forget_idempotency_keys(context: Context) -> None:
+    once.purge(context.database)
+
+
+def _forget_revoked_tokens(context: Context) -> None:
+    revoke.purge(context.database)
+
+
+def _keep_up_audit(context: Context) -> timedelta:
+    days = context.settings.audit_retention_days
+    return timedelta(seconds=upkeep.keep_up(context.database, days))
 
 
 _MINUTE = timedelta(minutes=1)
@@ -47,18 +66,19 @@ CHORES = (
     Chore(
         name="the timetable of signing keys",
         every=_MINUTE,
-        run=lambda context: operations.keep_timetable(context.database, context.policy),
+        run=_keep_timetable,
     ),
     Chore(
         name="forgetting old idempotency keys",
         every=_MINUTE,
-        run=lambda context: once.purge(context.database),
+        run=_forget_idempotency_keys,
     ),
     Chore(
         name="forgetting revoked tokens that have expired",
         every=_MINUTE,
-        run=lambda context: revoke.purge(context.database),
+        run=_forget_revoked_tokens,
     ),
+    Chore(name="the upkeep of the audit trail", every=_MINUTE, run=_keep_up_audit),
 )
 
 
@@ -87,28 +107,34 @@ class Chores:
                 await self._task
 
     async def _run(self) -> None:
-        look: asyncio.Task[None] | None = None
+        look: asyncio.Task[bool] | None = None
         try:
             while True:
                 look = asyncio.create_task(asyncio.to_thread(self.look))
-                await asyncio.shield(look)
-                await asyncio.sleep(LOOK_EVERY_S)
+                if not await asyncio.shield(look):
+                    await asyncio.sleep(LOOK_EVERY_S)
         finally:
             if look is not None and not look.done():
                 await asyncio.wait((look,), timeout=_STOP_WITHIN_S)
             if look is None or look.done():
                 await asyncio.to_thread(self._lock.release)
 
-    def look(self) -> None:
-        """Do what is due, if it is this process that does the chores. Raises nothing."""
+    def look(self) -> bool:
+        """Do what is due, if it is this process that does the chores. Raises nothing.
+
+        True: something is due again already.
+        """
         if not self._holds():
-            return
+            return False
+        more = False
         for chore in self._chores:
             if self._stopping.is_set():
-                return
+                return False
             if time.monotonic() >= self._due_at.get(chore.name, 0.0):
                 again = self._do(chore)
+                more |= not again
                 self._due_at[chore.name] = time.monotonic() + again.total_seconds()
+        return more
 
     def release(self) -> None:
         """Let another process do them."""
@@ -131,11 +157,11 @@ class Chores:
     def _do(self, chore: Chore) -> timedelta:
         """One chore, whatever it meets; how long until the next time."""
         try:
-            chore.run(self._context)
+            again = chore.run(self._context)
         except DatabaseUnavailable as fault:
             _log.warning("%s waits for the database: %s", chore.name, fault)
         except Exception:  # noqa: BLE001  (the others go on, and this one is tried again)
             _log.exception("%s failed; trying again in a minute", chore.name)
         else:
-            return chore.every
+            return chore.every if again is None else again
         return min(chore.every, _AGAIN_AFTER_FAULT)

@@ -32,7 +32,7 @@ from hourpass.server.keys.master import MasterKeys
 PREFIX = "HOURPASS_"
 _WITH_FILE_FORM = ("master_key", "database_url", "limits_url")
 # Named by the contract, not acted upon yet: set, they would promise what does not happen.
-_NOT_YET = ("METRICS_PORT", "METRICS_HOST", "AUDIT_RETENTION_DAYS")
+_NOT_YET = ("METRICS_PORT", "METRICS_HOST")
 
 
 class SettingsFault(Exception):
@@ -94,6 +94,12 @@ class Settings(BaseModel):
         description="`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://…`: the Valkey "
         "or Redis in which all processes count one limit of requests. Without it each process "
         "counts for itself. Also as HOURPASS_LIMITS_URL_FILE.",
+    )
+    audit_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Audit events older than this many days are removed. Default: kept for ever.",
     )
     leaks: Literal["suspend", "alert"] = Field(
         default="suspend",

@@ -144,6 +144,12 @@ def _give_up_read_only(context: ExceptionContext) -> None:
         context.is_disconnect = True
 
 
+def lock_was_not_free(fault: DatabaseUnavailable) -> bool:
+    """Whether a statement gave up because of `lock_timeout`: nothing is wrong with the database."""
+    original = getattr(fault.__cause__, "orig", None)
+    return isinstance(original, psycopg.errors.LockNotAvailable)
+
+
 def _ask_after_idling(engine: Engine) -> None:
     """A connection that lay idle for a while is asked whether it is still one, else made anew.
 
