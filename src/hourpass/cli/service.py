@@ -128,9 +128,9 @@ def _listen_and_run(opened: Context) -> bool:
         http_server.run(
             app,
             listener,
+            on_stop=app.stop_soon,
             certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
             key=str(settings.tls_key_file) if settings.tls_key_file else None,
-            on_ending=app.end_soon,
         )
     except ssl.SSLError as fault:
         refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {fault.reason or fault}")

@@ -232,21 +232,22 @@ class _Server(Server):
     then nobody is left to be turned away. Ctrl-C ends at once, and so does any second signal.
     """
 
-    def __init__(self, config: Config, on_ending: Callable[[], object]) -> None:
+    def __init__(self, config: Config, on_stop: Callable[[], None] | None) -> None:
         super().__init__(config)
         self.server_state: _State = _State()
-        self._on_ending = on_ending
+        self._on_stop = on_stop
         self._signals: list[int] = []
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come."""
+        """Not ready from this moment on, though everybody is served for a moment more."""
         self._signals.append(sig)
+        if self._on_stop is not None:
+            self._on_stop()
         super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
         """Until told to end, and the moment that a balancer needs."""
         await super().main_loop()
-        self._on_ending()
         self.server_state.draining = True
         until = time.monotonic() + DRAIN_S
         while self._signals == [signal.SIGTERM] and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
@@ -278,9 +279,9 @@ def run(
     *,
     certificate: str | None,
     key: str | None,
-    on_ending: Callable[[], object] = lambda: None,
+    on_stop: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until told to stop; `on_ending` is called as soon as that is."""
+    """Serve until told to stop; `on_stop` is called by the signal that tells so."""
     config = Config(
         app,
         http=BoundedProtocol,
@@ -302,4 +303,4 @@ def run(
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    _Server(config, on_ending).run(sockets=[listener])
+    _Server(config, on_stop).run(sockets=[listener])
