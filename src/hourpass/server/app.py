@@ -58,7 +58,7 @@ class App:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.broken = False
-        self._ending = False
+        self._stopping = False
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
@@ -145,12 +145,12 @@ class App:
         trusted = self._context.settings.trusted_proxies
         return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
 
-    def end_soon(self) -> None:
+    def stop_soon(self) -> None:
         """Not ready any more, though everybody is served still."""
-        self._ending = True
+        self._stopping = True
 
     def _is_ready(self) -> bool:
-        if self._ending:
+        if self._stopping:
             return False
         try:
             return migrate.state(self._context.database) is SchemaState.CURRENT
