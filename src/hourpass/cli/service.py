@@ -15,7 +15,12 @@ from hourpass.server.app import EXIT_BROKEN, App
 from hourpass.server.audit.events import SYSTEM, Origin
 from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
-from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, SERVER_BUSY_TIMEOUT_S, Context
+from hourpass.server.context import (
+    COMMAND_BUSY_TIMEOUT_S,
+    SERVER_BUSY_TIMEOUT_S,
+    SERVER_PATIENCE_S,
+    Context,
+)
 from hourpass.server.db import sqlite as embedded
 from hourpass.server.operators import lifecycle
 from hourpass.server.refused import Conflict
@@ -31,6 +36,7 @@ def serve() -> None:
         settings,
         may_migrate=not settings.is_postgresql,
         busy_timeout_s=SERVER_BUSY_TIMEOUT_S,
+        patience_s=SERVER_PATIENCE_S,
     )
     try:
         faults = context.durability_faults(settings)

@@ -38,6 +38,7 @@ from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
 from hourpass.server.tokens.commit_sqlite import SqliteCommit
+from hourpass.server.tokens.failures import FailureBudgets
 from hourpass.server.tokens.issue import TokenWriter
 from hourpass.server.tokens.live import Known, LiveChecks
 from hourpass.server.tokens.standing_store import (
@@ -65,6 +66,7 @@ class App:
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
         self._live = online_checks(context)
+        self._failures = FailureBudgets()
         path = urlsplit(settings.issuer).path
         url = settings.limits_url
         self._limiter = Limiter(None if url is None else url.get_secret_value())
@@ -73,7 +75,7 @@ class App:
         self._routes = _routes(
             settings.issuer,
             {
-                "/token": TokenEndpoint(self._commits, settings.trusted_proxies),
+                "/token": TokenEndpoint(self._commits, self._failures, settings.trusted_proxies),
                 "/introspect": self._inquiry("introspect", introspection(settings.issuer)),
                 "/revoke": self._inquiry("revoke", revocation(context.database)),
                 "/verify": verify,
@@ -161,7 +163,9 @@ class App:
 
     def _inquiry(self, name: str, answer: InquiryAnswer) -> InquiryEndpoint:
         trusted = self._context.settings.trusted_proxies
-        return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
+        return InquiryEndpoint(
+            self._live, self._commits, self._failures, trusted, name=name, answer=answer
+        )
 
     def _is_ready(self) -> bool:
         try:

@@ -1,6 +1,8 @@
 """PostgreSQL: connections that give up in time, and the settings that durability needs."""
 
 import time
+from collections.abc import Generator
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -14,7 +16,7 @@ from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 
 # The server may have gone without a word: notice within seconds instead of the kernel's minutes.
 _CONNECT = {
-    "connect_timeout": 5,
+    "connect_timeout": 2,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
@@ -25,8 +27,50 @@ _SURELY_ALIVE_S = 1.0
 _DURABLE = {"fsync": "on", "full_page_writes": "on"}
 
 
-def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
-    """The shared database; nothing is connected yet."""
+class DatabaseHangs(psycopg.OperationalError):
+    """It took the statement and does not answer, not even to say that it took too long."""
+
+
+class PatientConnection(psycopg.Connection[Any]):
+    """Gives up a statement after `patience_s`, and itself with it.
+
+    `statement_timeout` is kept by the database: one that is stopped, cut off or waiting for its
+    standby does not keep it, and the kernel goes on acknowledging for it.
+    """
+
+    patience_s: float | None = None
+
+    def wait(self, gen: Any, *how: Any, **named: Any) -> Any:
+        """Raises DatabaseHangs: what the statement did is not known then."""
+        if self.patience_s is None:
+            return super().wait(gen, *how, **named)
+        try:
+            return super().wait(_until(time.monotonic() + self.patience_s, gen), *how, **named)
+        except DatabaseHangs:
+            self.close()
+            raise
+
+
+def _until(deadline: float, statement: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """The same, unless the deadline comes first: psycopg looks in ten times a second."""
+    try:
+        wanted = next(statement)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > deadline:
+                raise DatabaseHangs("the database did not answer in time")
+            wanted = statement.send(ready)
+    except StopIteration as done:
+        return done.value
+
+
+def open_postgresql(
+    url: str, *, statement_timeout_s: float, patience_s: float | None = None
+) -> Database:
+    """The shared database; nothing is connected yet.
+
+    `patience_s`: how long a statement may take when the database does not keep its own time.
+    """
     try:
         parsed = make_url(url).set(drivername="postgresql+psycopg")
         conninfo_to_dict(url)
@@ -42,6 +86,8 @@ def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
         isolation_level="READ COMMITTED",
     )
     _ask_after_idling(engine)
+    if patience_s is not None:
+        _lose_patience(engine, patience_s)
     location = f"PostgreSQL {parsed.host or 'local'} database {parsed.database}"
     return Database(
         dialect=Dialect.POSTGRESQL,
@@ -87,6 +133,15 @@ def weak_settings(connection: psycopg.Connection) -> list[str]:
     return faults
 
 
+def _lose_patience(engine: Engine, patience_s: float) -> None:
+    def connect(_dialect: object, _record: object, how: Any, named: Any) -> PatientConnection:
+        connection = PatientConnection.connect(*how, **named)
+        connection.patience_s = patience_s
+        return connection
+
+    event.listen(engine, "do_connect", connect)
+
+
 def _ask_after_idling(engine: Engine) -> None:
     """A connection that lay idle for a while is asked whether it is still one, else made anew.
 
@@ -105,6 +160,8 @@ def _ask_after_idling(engine: Engine) -> None:
             return
         try:
             engine.dialect.do_ping(connection)
+        except DatabaseHangs:
+            raise  # nor would it take a new connection
         except psycopg.Error as fault:
             raise DisconnectionError("the database has closed this connection") from fault
 
