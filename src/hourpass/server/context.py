@@ -33,7 +33,6 @@ from hourpass.server.organizations.model import DEFAULT, Organization
 from hourpass.server.tokens.exchange import Facts
 
 SERVER_BUSY_TIMEOUT_S = 1.0
-SERVER_PATIENCE_S = 2.0
 COMMAND_BUSY_TIMEOUT_S = 30.0
 
 
@@ -76,17 +75,13 @@ class Context:
 
 
 def open_context(
-    settings: Settings,
-    *,
-    may_migrate: bool = False,
-    busy_timeout_s: float,
-    patience_s: float | None = None,
+    settings: Settings, *, may_migrate: bool = False, busy_timeout_s: float
 ) -> Context:
     """Open the installation; make it when its database is new and embedded, or `may_migrate`.
 
-    `patience_s`: see `open_database`. Raises InstallationFault, DatabaseUnavailable.
+    Raises InstallationFault, DatabaseUnavailable.
     """
-    database = open_database(settings, busy_timeout_s=busy_timeout_s, patience_s=patience_s)
+    database = open_database(settings, busy_timeout_s=busy_timeout_s)
     try:
         _bring_up_to_date(settings, database, may_migrate=may_migrate)
         with database.read() as connection:
@@ -111,18 +106,11 @@ def open_context(
     return context
 
 
-def open_database(
-    settings: Settings, *, busy_timeout_s: float, patience_s: float | None = None
-) -> Database:
-    """Connect; the embedded database's folder and file are made when absent.
-
-    `patience_s` is how long a server waits for a PostgreSQL that hangs; commands wait for ever.
-    """
+def open_database(settings: Settings, *, busy_timeout_s: float) -> Database:
+    """Connect; the embedded database's folder and file are made when absent."""
     if settings.is_postgresql:
         url = settings.database_url.get_secret_value()
-        return postgres.open_postgresql(
-            url, statement_timeout_s=busy_timeout_s, patience_s=patience_s
-        )
+        return postgres.open_postgresql(url, statement_timeout_s=busy_timeout_s)
     path = settings.sqlite_path
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
