@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import pytest
 from command_outcomes import each, json_of, refusal
 
 from support.installation import Installation, Server
 
 
+@pytest.mark.spec("contract", "Command line", "hourpass backup FILE | restore FILE")
 def test_a_backup_is_restored(sqlite_installation: Installation, tmp_path: Path) -> None:
     """Made while serving; refused while serving; listed; accepted; old tokens are dead then."""
     here = sqlite_installation

@@ -16,7 +16,7 @@ from support import killed_restore
 from support.installation import Installation, clean_environ
 
 
-@pytest.mark.spec("threats", "21", "nothing acknowledged is lost by a crash in a restore")
+@pytest.mark.spec("threats", "21", "nothing acknowledged is lost")
 @pytest.mark.parametrize("damaged", [False, True])
 def test_a_killed_restore_leaves_one_database_whole(
     sqlite_installation: Installation, tmp_path: Path, damaged: bool

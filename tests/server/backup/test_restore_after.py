@@ -68,7 +68,6 @@ def token_of(installation: Installation, client: Credentials) -> str:
     return token
 
 
-@pytest.mark.spec("issue", "Many nodes, 4", "raise every client's token generation")
 def test_no_token_from_before_is_valid(
     installation: Installation, copied: Callable[[], Installation]
 ) -> None:

@@ -74,7 +74,6 @@ def do_the_deeds(here: Installation, made: dict[str, str]) -> str:
     return active.kid
 
 
-@pytest.mark.spec("issue", "Many nodes, 4", "list the clients that differ, refuse without --accept")
 def test_what_differs_is_listed_and_nothing_changed(
     sqlite_installation: Installation, made: dict[str, str], backup: Path
 ) -> None:
@@ -179,7 +178,6 @@ def _anothers(database: Path) -> None:
     other.close()
 
 
-@pytest.mark.spec("issue", "Many nodes, 4", "when it cannot, suspend all clients")
 @pytest.mark.parametrize("spoil", [_gone, _damaged, _no_database, _anothers])
 @pytest.mark.parametrize("keep_active", [False, True])
 def test_with_nothing_to_compare_with_everybody_is_suspended(
@@ -349,6 +347,29 @@ def test_a_plain_copy_of_the_file_can_be_restored(
     assert restore(sqlite_installation, copy).done is not None
 
     assert client(sqlite_installation, made["kept"]).name == "kept"
+
+
+def test_a_link_to_the_database_stays_one(
+    sqlite_installation: Installation, backup: Path, tmp_path: Path
+) -> None:
+    """By whatever name it is called it is the same database, with one lock; drafts are dropped."""
+    database = database_of(sqlite_installation)
+    (tmp_path / "linked").mkdir()
+    link = tmp_path / "linked" / "other-name.db"
+    link.symlink_to(database)
+    left = database.with_name(f".{database.name}.0123456789ab-wal")
+    left.touch()
+    linked = Installation(tmp_path / "linked", f"sqlite:///{link}")
+    sqlite_installation.context  # noqa: B018  (has it open)
+    with pytest.raises(NotRestored, match=r"a server or a command has .* open"):
+        restore(linked, backup)
+    sqlite_installation.close()
+
+    assert restore(linked, backup).done is not None
+
+    assert link.is_symlink()
+    assert not left.exists()
+    assert sqlite_installation.events(event="backup.restored")
 
 
 def test_kinds_are_told_apart(

@@ -53,7 +53,6 @@ def _counts(database: Database) -> list[int]:
         ]
 
 
-@pytest.mark.spec("issue", "Many nodes, 4", "kill -9 in each step and rerun")
 @pytest.mark.parametrize("starts_empty", [True, False])
 def test_a_killed_migration_has_changed_nothing(
     backend: str,

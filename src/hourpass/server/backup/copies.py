@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -86,6 +87,14 @@ def draft_beside(path: Path) -> Iterator[Path]:
     finally:
         for suffix in ("", "-journal", "-wal", "-shm"):
             draft.with_name(draft.name + suffix).unlink(missing_ok=True)
+
+
+def drop_drafts(path: Path) -> None:
+    """Those that a killed process has left; nobody may be making one now."""
+    form = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{12}(-journal|-wal|-shm)?")
+    for file in path.parent.iterdir():
+        if form.fullmatch(file.name):
+            file.unlink(missing_ok=True)
 
 
 def publish(draft: Path, target: Path, *, overwrite: bool) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hourpass.server.audit.events import Origin, printable
 from hourpass.server.backup import made_safe, store, swap
-from hourpass.server.backup.copies import NotBackedUp, draft_beside, verified
+from hourpass.server.backup.copies import NotBackedUp, draft_beside, drop_drafts, verified
 from hourpass.server.backup.differences import Difference, Survey, differences
 from hourpass.server.backup.made_safe import MadeSafe
 from hourpass.server.db import migrate, sqlite_copy
@@ -58,6 +58,7 @@ class Restored:
 
 def restore_file(file: Path, database: Path, how: Restore, progress: Progress) -> Restored:
     """Put the backup `file` in the place of the embedded `database`. Raises NotRestored."""
+    database = database.resolve()  # a link to it stays one
     if not file.is_file():
         raise NotRestored(f"there is no file {file}")
     if database.exists() and file.samefile(database):
@@ -72,6 +73,7 @@ def restore_file(file: Path, database: Path, how: Restore, progress: Progress) -
     except (OSError, DatabaseUnavailable) as fault:
         raise NotRestored(f"cannot restore to {database}: {_said(fault)}") from None
     try:
+        drop_drafts(database)
         with draft_beside(database) as draft:
             return _restore_file(file, database, draft, how, progress)
     except InUse as fault:

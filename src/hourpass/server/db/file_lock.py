@@ -52,6 +52,7 @@ class FileLock:
 def _take(database: Path, *, exclusive: bool) -> int:
     import fcntl  # not everywhere
 
+    database = database.resolve()  # by whatever name it was called, as SQLite does with its WAL
     path = database.with_name(database.name + "-lock")
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CREAT, 0o600)
