@@ -15,7 +15,7 @@ from sqlalchemy import inspect, text
 from hourpass.server import config, context
 from hourpass.server.context import InstallationFault
 from hourpass.server.db import migrate
-from hourpass.server.db.engine import Database, Dialect
+from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.migrate import SchemaState
 from hourpass.server.db.postgres import open_postgresql
 from hourpass.server.db.schema import metadata
@@ -255,6 +255,23 @@ def test_a_migration_waits_longer_than_any_statement(
         assert migrate.upgrade(database) is SchemaState.BEHIND
     finally:
         database.close()
+
+
+def test_a_migration_does_not_queue_behind_a_dump(
+    postgres_installation: Installation, later_release: Callable[..., None]
+) -> None:
+    """Every token request would wait behind it: it gives up, changes nothing, and says so."""
+    database = postgres_installation.context.database
+    later_release(then='op.add_column("client", sa.Column("contact", sa.Text()))')
+    with database.read() as dump:
+        dump.execute(text("LOCK TABLE client IN ACCESS SHARE MODE"))
+
+        with pytest.raises(DatabaseUnavailable, match=r"\(pg_dump, say\) keeps a table"):
+            migrate.upgrade(database)
+
+    assert migrate.state(database) is SchemaState.BEHIND
+    assert migrate.upgrade(database) is SchemaState.BEHIND
+    assert migrate.state(database) is SchemaState.CURRENT
 
 
 @pytest.mark.parametrize("may_migrate", [True, False])

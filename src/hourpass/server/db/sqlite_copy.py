@@ -27,9 +27,11 @@ def copy(source: Path, target: Path, progress: Progress) -> None:
     with _in_our_words(), _opened(source, "ro") as reading, _opened(target, "rw") as writing:
         reading.execute("BEGIN")
         reading.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        writing.execute("PRAGMA synchronous=OFF")  # the whole file is synchronised at the end
+        writing.execute("PRAGMA synchronous=OFF")  # SQLite would do so only at the end
 
         def told(_status: int, remaining: int, total: int) -> None:
+            # Little by little: commits of a server on the same disk wait behind each of these.
+            synchronise(target)
             progress(total - remaining, total)
 
         reading.backup(writing, pages=_PAGES_A_STEP, progress=told)
