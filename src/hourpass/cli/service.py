@@ -80,8 +80,9 @@ def migrate(as_json: AsJson = False) -> None:
             opened.database.close()
     location = opened.database.location
     if as_json:
-        print_json({"database": location, "version": __version__, "state": "current"})
-    else:
+        state = "newer" if opened.was_newer else "current"
+        print_json({"database": location, "version": __version__, "state": state})
+    elif not opened.was_newer:  # else there was a line about it
         say(f"{location} is up to date.")
 
 
