@@ -1,6 +1,5 @@
 """TLS in front of the server: by itself, by nginx and by Caddy, with the shipped files."""
 
-import datetime as dt
 import ssl
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -8,21 +7,19 @@ from pathlib import Path
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
+from support.certificate import write_certificate
 from support.installation import Credentials, Installation, Server
 from support.proxies.process import DEPLOY, ProxyProcess, free_port, program, render
 
 ISSUER = "https://localhost"
+LETSENCRYPT = "/etc/letsencrypt/live/auth.example.com"
 LOOPBACK = "127.0.0.1/32,::1/128"
 
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate for localhost, and its key, as files."""
+    """A certificate for this machine, and its key, as files."""
 
     file: Path
     key: Path
@@ -40,32 +37,8 @@ def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
 
 
 def _certificate(folder: Path) -> Certificate:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
-    names = [x509.DNSName("localhost")]
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    found = Certificate(folder / "fullchain.pem", folder / "privkey.pem")
-    found.file.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    found.key.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return found
+    file = folder / "fullchain.pem"
+    return Certificate(file, write_certificate(file))
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +60,8 @@ def start_nginx(folder: Path, hourpass: int, certificate: Certificate) -> ProxyP
         "127.0.0.1:8080": f"127.0.0.1:{hourpass}",
         "listen 443 ssl": f"listen 127.0.0.1:{listen} ssl",
         "auth.example.com;": "localhost;",
-        "/etc/letsencrypt/live/auth.example.com": str(certificate.file.parent),
+        f"{LETSENCRYPT}/fullchain.pem": str(certificate.file),
+        f"{LETSENCRYPT}/privkey.pem": str(certificate.key),
     }
     (folder / "server.conf").write_text(render(DEPLOY / "nginx/server.conf", edits))
     temporary = "".join(
@@ -162,7 +136,7 @@ def test_the_server_does_tls_itself_and_a_restart_takes_the_new_certificate(
     }
     url = f"https://localhost:{sqlite_installation.port}"
     before = first.trusted
-    server = TlsServer(sqlite_installation, before, **settings)
+    server = Server(sqlite_installation, **settings)
     try:
         with httpx.Client(base_url=url, verify=before, trust_env=False) as caller:
             token = _token(caller, credentials)
@@ -174,20 +148,7 @@ def test_the_server_does_tls_itself_and_a_restart_takes_the_new_certificate(
     finally:
         assert server.stop() == 0
 
-    server = TlsServer(sqlite_installation, second.trusted, **settings)
+    server = Server(sqlite_installation, **settings)  # asked with the second one trusted
     assert server.stop() == 0
     assert token.status_code == 200
     assert issuer == url
-
-
-class TlsServer(Server):
-    """A server that is asked with TLS, by somebody who trusts its certificate."""
-
-    def __init__(self, installation: Installation, trusted: ssl.SSLContext, **environ: str) -> None:
-        self.verify = trusted
-        super().__init__(installation, **environ)
-
-    @property
-    def url(self) -> str:
-        """With https."""
-        return f"https://localhost:{self.installation.port}"
