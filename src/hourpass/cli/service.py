@@ -193,6 +193,6 @@ def _run(
         certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
         key=str(settings.tls_key_file) if settings.tls_key_file else None,
         ends_on=ends_on,
-        on_ending=app.end_soon,
+        on_stop=app.stop_soon,
     )
     return EXIT_BROKEN if app.broken else 0

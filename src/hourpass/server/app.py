@@ -15,7 +15,7 @@ from hourpass.server.chores import Chores
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import migrate
 from hourpass.server.db import sqlite as embedded
-from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.engine import PATIENCE_S, DatabaseUnavailable
 from hourpass.server.db.migrate import SchemaState
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
@@ -36,6 +36,7 @@ from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
 from hourpass.server.tokens.commit_sqlite import SqliteCommit
+from hourpass.server.tokens.failures import FailureBudgets
 from hourpass.server.tokens.issue import TokenWriter
 from hourpass.server.tokens.live import Known, LiveChecks
 from hourpass.server.tokens.standing_store import (
@@ -45,6 +46,7 @@ from hourpass.server.tokens.standing_store import (
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
+_PATIENCE_S = 2.0
 _BELOW = {
     "/api/v1/": ("hourpass.server.api.application", "ManagementApi"),
     "/admin/": ("hourpass.server.admin.application", "AdminPages"),
@@ -58,11 +60,12 @@ class App:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.broken = False
-        self._ending = False
+        self._stopping = False
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
         self._live = online_checks(context)
+        self._failures = FailureBudgets()
         path = urlsplit(settings.issuer).path
         url = settings.limits_url
         self._limiter = Limiter(None if url is None else url.get_secret_value())
@@ -71,7 +74,7 @@ class App:
         self._routes = _routes(
             settings.issuer,
             {
-                "/token": TokenEndpoint(self._commits, settings.trusted_proxies),
+                "/token": TokenEndpoint(self._commits, self._failures, settings.trusted_proxies),
                 "/introspect": self._inquiry("introspect", introspection(settings.issuer)),
                 "/revoke": self._inquiry("revoke", revocation(context.database)),
                 "/verify": verify,
@@ -102,6 +105,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the exact path; whatever goes wrong, the caller gets an answer in JSON."""
         if scope["type"] == "http":
+            PATIENCE_S.set(_PATIENCE_S)  # of this request, whose caller waits
             endpoint = self._routes.get(scope["path"])
             if endpoint is None:
                 endpoint = self._mounted(scope["path"])
@@ -143,14 +147,16 @@ class App:
 
     def _inquiry(self, name: str, answer: InquiryAnswer) -> InquiryEndpoint:
         trusted = self._context.settings.trusted_proxies
-        return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
+        return InquiryEndpoint(
+            self._live, self._commits, self._failures, trusted, name=name, answer=answer
+        )
 
-    def end_soon(self) -> None:
+    def stop_soon(self) -> None:
         """Not ready any more, though everybody is served still."""
-        self._ending = True
+        self._stopping = True
 
     def _is_ready(self) -> bool:
-        if self._ending:
+        if self._stopping:
             return False
         try:
             return migrate.state(self._context.database) is SchemaState.CURRENT
