@@ -3,7 +3,7 @@
 import logging
 import ssl
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,10 @@ from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, SERVER_BUSY_TIMEOUT_
 from hourpass.server.db import sqlite as embedded
 from hourpass.server.operators import lifecycle
 from hourpass.server.refused import Conflict
+
+if TYPE_CHECKING:
+    from hourpass.server.metrics.meters import Meters
+    from hourpass.server.metrics.port import MetricsPort
 
 _log = logging.getLogger("hourpass")
 
@@ -104,6 +108,25 @@ def _show_set_up_link(opened: Context) -> None:
     sys.stdout.flush()
 
 
+def _open_metrics_port(opened: Context, app: App, meters: "Meters") -> "MetricsPort | None":
+    from hourpass.server.metrics import port
+
+    settings = opened.settings
+    try:
+        return port.open_port(
+            settings,
+            opened.database,
+            app.readiness,
+            meters.registry,
+            before=meters.carry_over,
+        )
+    except OSError as fault:
+        refuse(
+            f"cannot listen on {settings.metrics_host} port {settings.metrics_port}: "
+            f"{fault.strerror or fault}; set HOURPASS_METRICS_HOST and HOURPASS_METRICS_PORT"
+        )
+
+
 def _listen_and_run(opened: Context) -> bool:
     settings = opened.settings
     app = App(opened)
@@ -124,13 +147,18 @@ def _listen_and_run(opened: Context) -> bool:
     )
     if sys.stdout.isatty():
         _show_set_up_link(opened)
+    metrics = None if app.meters is None else _open_metrics_port(opened, app, app.meters)
     try:
         http_server.run(
-            app,
+            app.asgi,
             listener,
+            on_stop=app.readiness.stop,
             certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
             key=str(settings.tls_key_file) if settings.tls_key_file else None,
         )
     except ssl.SSLError as fault:
         refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {fault.reason or fault}")
+    finally:
+        if metrics is not None:
+            metrics.close()
     return app.broken

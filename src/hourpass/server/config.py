@@ -32,7 +32,7 @@ from hourpass.server.keys.master import MasterKeys
 PREFIX = "HOURPASS_"
 _WITH_FILE_FORM = ("master_key", "database_url", "limits_url")
 # Named by the contract, not acted upon yet: set, they would promise what does not happen.
-_NOT_YET = ("METRICS_PORT", "METRICS_HOST", "AUDIT_RETENTION_DAYS")
+_NOT_YET = ("AUDIT_RETENTION_DAYS",)
 
 
 class SettingsFault(Exception):
@@ -73,6 +73,17 @@ class Settings(BaseModel):
     port: int = Field(default=8080, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(
         default=1, ge=1, le=1, description="Processes; more than one is not available yet."
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port for Prometheus (`/metrics`) and readiness in detail (`/readyz`). Without "
+        "it there are no metrics.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="Address of the metrics port. Whoever reaches it can read it.",
     )
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         default=(),
@@ -189,6 +200,8 @@ class Settings(BaseModel):
             )
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             yield f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together"
+        if self.metrics_port == self.port:
+            yield f"{PREFIX}METRICS_PORT and {PREFIX}PORT have to differ"
         if self.is_postgresql and self.master_key is None:
             yield (
                 f"{PREFIX}MASTER_KEY: required with PostgreSQL; "

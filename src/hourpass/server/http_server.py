@@ -9,8 +9,9 @@ import gc
 import re
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from uvicorn import Config, Server
@@ -215,6 +216,16 @@ async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> No
 class _Server(Server):
     """Ends with status 0 on SIGTERM and SIGINT, in-flight requests answered."""
 
+    def __init__(self, config: Config, on_stop: Callable[[], None] | None) -> None:
+        super().__init__(config)
+        self._on_stop = on_stop
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Not ready from this moment on, though what is under way is answered."""
+        if self._on_stop is not None:
+            self._on_stop()
+        super().handle_exit(sig, frame)
+
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Stop on a signal; a second one does not wait for requests in flight."""
@@ -235,8 +246,15 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str | None) -> None:
-    """Serve until told to stop."""
+def run(
+    app: Any,
+    listener: socket.socket,
+    *,
+    certificate: str | None,
+    key: str | None,
+    on_stop: Callable[[], None] | None = None,
+) -> None:
+    """Serve until told to stop; `on_stop` is called by the signal that tells so."""
     config = Config(
         app,
         http=BoundedProtocol,
@@ -258,4 +276,4 @@ def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str 
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    _Server(config).run(sockets=[listener])
+    _Server(config, on_stop).run(sockets=[listener])

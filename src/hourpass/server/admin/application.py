@@ -20,19 +20,20 @@ from hourpass.server.admin.visit import Site, Visit, who_is
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.endpoints.http import (
+    ROUTE,
     Headers,
     Receive,
     Scope,
     Send,
     all_of,
     caller_address,
-    new_request_id,
     read_body,
 )
 from hourpass.server.operators.credentials.passwords import TooBusy
 from hourpass.server.operators.sessions.operations import NoAccess
 from hourpass.server.operators.sessions.sign_in import TooManyFailures
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
+from hourpass.server.request_ids import new_request_id
 
 MAX_BODY = 64 * 1024
 _MAX_FIELDS = 1000
@@ -99,6 +100,8 @@ class AdminPages:
             return response
         except _FromElsewhere:
             return _refused_form(visit)
+        finally:
+            scope[ROUTE] = visit.route
 
     def _visit(self, scope: Scope, method: str, path: str) -> Visit:
         settings = self._site.context.settings
@@ -150,6 +153,7 @@ def _opened(visit: Visit) -> Response:
     except NoAccess as fault:
         no_access = fault
     page, visit.names, allowed = find(ALL, visit.method, visit.path)
+    visit.route = None if page is None else page.route.path
     if page is not None and page.is_open:
         _same_session(visit)
         return page.handler(visit)

@@ -40,17 +40,18 @@ from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.endpoints.http import (
     NO_STORE,
+    ROUTE,
     Answer,
     Receive,
     Scope,
     Send,
     all_of,
     caller_address,
-    new_request_id,
     read_body,
     respond,
 )
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
+from hourpass.server.request_ids import new_request_id
 
 MAX_BODY = 64 * 1024
 # Deeds wait for the database in threads. More of them only wrestle for the interpreter: measured
@@ -90,7 +91,10 @@ class ManagementApi:
                 "hourpass.request_id": request_id,
                 "hourpass.ip": caller_address(scope, self._trusted),
             }
-            await self._app(inner, _replaying(body, receive), answer)
+            try:
+                await self._app(inner, _replaying(body, receive), answer)
+            finally:
+                scope[ROUTE] = getattr(inner.get("route"), "path", None)
         except ConnectionError:
             return
         except Exception as fault:  # noqa: BLE001  (no caller ever meets a stack trace)

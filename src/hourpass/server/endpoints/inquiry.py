@@ -6,11 +6,13 @@ Who does not prove to be a client learns nothing of the token, and is on record 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 
 from hourpass.oauth.errors import (
     InvalidClient,
     InvalidToken,
+    OAuthError,
     TemporarilyUnavailable,
 )
 from hourpass.server.clients.model import Client
@@ -57,6 +59,8 @@ class InquiryEndpoint:
         answer: InquiryAnswer,
     ) -> None:
         """`answer` gets the caller, what was seen, request ID and address; gives the body."""
+        self.outcomes: Counter[str] = Counter()
+        """Of introspection: `active` or `inactive`, and else the code of the error."""
         self._live = live
         self._commits = commits
         self._trusted = tuple(trusted_proxies)
@@ -77,10 +81,16 @@ class InquiryEndpoint:
             known_as = seen.caller
             caller = authenticated(inquiry.secret, known_as, known.facts.keyring, seen.now)
         except InvalidClient as fault:
+            self.outcomes[fault.code] += 1
             client = known_as.client if known_as is not None else None
             await self._commits.join(Refused(fault, client, ip, request_id, self._name))
             raise
-        return Answer(200, _HEADERS, await self._respond(caller, asked, request_id, ip), _HEAD)
+        except OAuthError as refused:
+            self.outcomes[refused.code] += 1
+            raise
+        body = await self._respond(caller, asked, request_id, ip)
+        self.outcomes["inactive" if body == _INACTIVE else "active"] += 1
+        return Answer(200, _HEADERS, body, _HEAD)
 
     async def _seen(self, inquiry: authenticate.Inquiry) -> Asked:
         """The token's claims, if it is one of ours and has not expired; the rows of both."""

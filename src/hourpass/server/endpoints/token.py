@@ -6,6 +6,8 @@ Every refusal goes through the commit loop as well, so that the first of a minut
 before it is answered, and a made-up client takes the same way as a real one.
 """
 
+from typing import Protocol
+
 from hourpass.server.endpoints.http import (
     JSON,
     NO_STORE,
@@ -20,17 +22,24 @@ from hourpass.server.endpoints.http import (
     serve_post,
 )
 from hourpass.server.tokens import authenticate
-from hourpass.server.tokens.commit import CommitLoop
+from hourpass.server.tokens.commit import Joined
 from hourpass.server.tokens.exchange import Refused
 
 _HEADERS = [JSON, *NO_STORE]
 _HEAD = joined(_HEADERS)
 
 
+class Commits(Protocol):
+    """What a token request joins: `tokens.commit.CommitLoop`, or something around it."""
+
+    async def join(self, joined: authenticate.RawRequest | Joined) -> bytes | Refused:
+        """The outcome, once it is durable."""
+
+
 class TokenEndpoint:
     """The token endpoint of one issuer."""
 
-    def __init__(self, loop: CommitLoop[bytes], trusted_proxies: Networks) -> None:
+    def __init__(self, loop: Commits, trusted_proxies: Networks) -> None:
         """`loop` signs, too: what it gives for a good request is the body of the answer."""
         self._loop = loop
         self._trusted = tuple(trusted_proxies)
