@@ -43,13 +43,13 @@ class Watched:
         self._traces = traces
         self._is_logged = is_logged
         only_counts = responses is not None and traces is None and not is_logged
-        self._counted: dict[object, str] = {**routes.hot} if only_counts else {}
+        self._counted = routes.hot if only_counts else {}
         self._counts: Responses = {} if responses is None else responses
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to its answer."""
         # Of these, a wrapped `send` would cost 3 µs; they note their status themselves.
-        endpoint = self._counted.get(scope.get("path"))
+        endpoint = self._counted.get(scope.get("path", ""))
         if endpoint is not None:
             await self._app(scope, receive, send)
             key = (endpoint, scope.get(STATUS, 0))
