@@ -1,9 +1,10 @@
 """`hourpass serve`, `migrate` and `demo`."""
 
 import logging
+import socket
 import ssl
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -15,14 +16,11 @@ from hourpass.server.app import EXIT_BROKEN, App
 from hourpass.server.audit.events import SYSTEM, Origin
 from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
+from hourpass.server.config import Settings
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
 from hourpass.server.operators import lifecycle
 from hourpass.server.refused import Conflict
-
-if TYPE_CHECKING:
-    from hourpass.server.metrics.meters import Meters
-    from hourpass.server.metrics.port import MetricsPort
 
 _log = logging.getLogger("hourpass")
 
@@ -108,18 +106,13 @@ def _show_set_up_link(opened: Context) -> None:
     sys.stdout.flush()
 
 
-def _open_metrics_port(opened: Context, app: App, meters: "Meters") -> "MetricsPort | None":
+def _listen_for_metrics(settings: Settings) -> socket.socket | None:
+    if settings.metrics_port is None:
+        return None
     from hourpass.server.metrics import port
 
-    settings = opened.settings
     try:
-        return port.open_port(
-            settings,
-            opened.database,
-            app.readiness,
-            meters.registry,
-            before=meters.carry_over,
-        )
+        return port.listen(settings)
     except OSError as fault:
         refuse(
             f"cannot listen on {settings.metrics_host} port {settings.metrics_port}: "
@@ -147,7 +140,12 @@ def _listen_and_run(opened: Context) -> bool:
     )
     if sys.stdout.isatty():
         _show_set_up_link(opened)
-    metrics = None if app.meters is None else _open_metrics_port(opened, app, app.meters)
+    metrics = None
+    watcher = _listen_for_metrics(settings)
+    if watcher is not None and app.meters is not None:
+        from hourpass.server.metrics import serving
+
+        metrics = serving.of_this_process(opened, watcher, app.readiness, app.meters)
     try:
         http_server.run(
             app.asgi,

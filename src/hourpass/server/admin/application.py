@@ -128,12 +128,12 @@ def _answer(visit: Visit) -> Response:
     except NoAccess:
         return visit.page("no_access.html", status=403)
     except DatabaseUnavailable as fault:
-        _log.warning("%s %s: the database is not available: %s", visit.method, visit.path, fault)
+        _log.warning("%s %s: no database: %s", visit.method, visit.route or "/admin", fault)
         return _calm(visit)
     except Exception as fault:  # noqa: BLE001  (nobody ever meets a stack trace)
         kind = next((kind for kind in _WORDS if isinstance(fault, kind)), None)
         if kind is None:
-            _log.exception("%s %s failed (%s)", visit.method, visit.path, visit.request_id)
+            _log.exception("%s %s failed", visit.method, visit.route or "/admin")
             title, status = "Something is wrong on our side", 500
             words = f"It is in the server's log under {visit.request_id}. Nothing was changed."
         else:

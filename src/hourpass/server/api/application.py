@@ -100,7 +100,7 @@ class ManagementApi:
         except Exception as fault:  # noqa: BLE001  (no caller ever meets a stack trace)
             problem = problem_of(fault)
             if problem is None:
-                _log.exception("%s %s failed", scope["method"], scope["path"])
+                _log.exception("%s %s failed", scope["method"], scope.get(ROUTE) or PREFIX)
                 problem = Problem(INTERNAL, "the fault is in the server's log")
             if not answer.began:
                 await answer.problem(problem)

@@ -9,7 +9,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterable
-from socketserver import TCPServer, ThreadingMixIn
+from socketserver import ThreadingMixIn
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
 from wsgiref.types import StartResponse, WSGIEnvironment
@@ -17,23 +17,33 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
 from hourpass.server.config import Settings
-from hourpass.server.db.engine import Database
-from hourpass.server.metrics import collectors
-from hourpass.server.metrics.store import Figures
 from hourpass.server.readiness import Readiness
 
 _AT_ONCE = 8
+_BACKLOG = 16
 _TIMEOUT_S = 10
 _TEXT = "text/plain; charset=utf-8"
 _log = logging.getLogger(__name__)
 
 
+def listen(settings: Settings) -> socket.socket | None:
+    """A listening socket where the settings want it; None when they want none.
+
+    Raises OSError when the address is taken or not ours.
+    """
+    if settings.metrics_port is None:
+        return None
+    host = settings.metrics_host
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, settings.metrics_port), family=family, backlog=_BACKLOG)
+
+
 class MetricsPort:
-    """Listens from the moment it is made; OSError when the address is taken or not ours."""
+    """Answers at a listening socket, once it is started."""
 
     def __init__(
         self,
-        address: tuple[str, int],
+        listener: socket.socket,
         registry: CollectorRegistry,
         readiness: Readiness,
         *,
@@ -43,7 +53,7 @@ class MetricsPort:
         self._metrics = make_wsgi_app(registry)
         self._readiness = readiness
         self._before = before
-        self._listener = _Listener(address)
+        self._listener = _Listener(listener)
         self._listener.set_app(self._answer)
         self._thread = threading.Thread(
             target=self._listener.serve_forever, kwargs={"poll_interval": 0.2}, name="metrics"
@@ -51,7 +61,7 @@ class MetricsPort:
         self._thread.daemon = True
 
     def start(self) -> None:
-        """Answer, in threads of its own: after a fork, not before."""
+        """Answer, in threads: after a fork, not before."""
         self._thread.start()
 
     def close(self) -> None:
@@ -78,31 +88,6 @@ class MetricsPort:
         return _text(start, "404 Not Found", "here are /metrics and /readyz\n")
 
 
-def open_port(
-    settings: Settings,
-    database: Database,
-    readiness: Readiness,
-    registry: CollectorRegistry,
-    *,
-    pids: collectors.Pids = collectors.this_process,
-    before: Callable[[], None] | None = None,
-) -> MetricsPort | None:
-    """The port that the settings ask for, answering; None when they ask for none.
-
-    `registry` holds what the processes counted: `Meters.registry` where there is one process,
-    `SharedCounting.registry()` in the parent of several. Raises OSError.
-    """
-    if settings.metrics_port is None:
-        return None
-    figures = Figures(database)
-    collectors.register(registry, readiness, figures, database.dialect, pids)
-    port = MetricsPort(
-        (settings.metrics_host, settings.metrics_port), registry, readiness, before=before
-    )
-    port.start()
-    return port
-
-
 def _text(start: StartResponse, status: str, text: str) -> Iterable[bytes]:
     start(status, [("Content-Type", _TEXT)])
     return [text.encode()]
@@ -119,18 +104,14 @@ class _Listener(ThreadingMixIn, WSGIServer):
     """At most eight answers at once; who comes then has to come again."""
 
     daemon_threads = True
-    request_queue_size = 16
 
-    def __init__(self, address: tuple[str, int]) -> None:
-        self.address_family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
+    def __init__(self, listener: socket.socket) -> None:
         self._free = threading.BoundedSemaphore(_AT_ONCE)
-        super().__init__(address, _Handler)
-
-    def server_bind(self) -> None:
-        """Without looking its own name up in the DNS, which can take long."""
-        TCPServer.server_bind(self)
-        host, self.server_port = self.socket.getsockname()[:2]
-        self.server_name = str(host)
+        host, port = listener.getsockname()[:2]
+        super().__init__((host, port), _Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
+        self.server_name, self.server_port = str(host), port
         self.setup_environ()
 
     def process_request(self, request: Any, client_address: Any) -> None:

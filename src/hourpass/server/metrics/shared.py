@@ -38,6 +38,15 @@ class SharedCounting:
         MultiProcessCollector(registry, str(self.folder))  # type: ignore[no-untyped-call]
         return registry
 
+    def pids(self) -> list[int]:
+        """The processes that count now."""
+        found = (path.stem.rpartition("_")[2] for path in self.folder.glob("gauge_live*.db"))
+        return [int(pid) for pid in set(found) if _runs(int(pid))]
+
+    def all_pids(self) -> list[int]:
+        """Them, the process that asks and its parent."""
+        return [*self.pids(), os.getpid(), os.getppid()]
+
     def forget(self, pid: int) -> None:
         """A process has ended: its gauges vanish, what it counted stays."""
         from prometheus_client.multiprocess import mark_process_dead
@@ -48,3 +57,13 @@ class SharedCounting:
         """At the end."""
         os.environ.pop(_VARIABLE, None)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's by now, or of another user: it runs
+    return True
