@@ -1,14 +1,21 @@
 """`hourpass serve`, `migrate` and `demo`."""
 
+import contextlib
 import logging
+import os
+import signal
 import socket
 import ssl
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from hourpass import __version__
+from hourpass.cli.failures import guard
 from hourpass.cli.output import AsJson, print_json, refuse, say
 from hourpass.cli.scopes import read_text
 from hourpass.server import config, context, http_server, logs
@@ -19,15 +26,27 @@ from hourpass.server.catalogue import file
 from hourpass.server.config import Settings
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
+from hourpass.server.metrics.shared import SharedCounting
 from hourpass.server.operators import lifecycle
 from hourpass.server.refused import Conflict
+from hourpass.server.supervisor import Supervisor
 
 _log = logging.getLogger("hourpass")
 
 
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            help="Processes that serve; above 1 only with PostgreSQL. Default: HOURPASS_WORKERS.",
+        ),
+    ] = None,
+) -> None:
     """Run the server. Its settings are in the environment and in hourpass.toml."""
-    settings = config.load()
+    given = {} if workers is None else {"HOURPASS_WORKERS": str(workers)}
+    settings = config.load({**os.environ, **given})
     logs.configure(settings.log_level)
     opened = context.open_context(
         settings,
@@ -41,11 +60,11 @@ def serve() -> None:
         if not settings.is_postgresql and not embedded.wal_is_safe:
             _log.warning(embedded.WEAK_VERSION_WARNING)
         _see_to_catalogue(opened)
-        broken = _listen_and_run(opened)
+        status = _listen_and_run(opened)
     finally:
         opened.database.close()
-    if broken:
-        raise typer.Exit(EXIT_BROKEN)
+    if status:
+        raise typer.Exit(status)
 
 
 def migrate(as_json: AsJson = False) -> None:
@@ -109,10 +128,8 @@ def _show_set_up_link(opened: Context) -> None:
 def _listen_for_metrics(settings: Settings) -> socket.socket | None:
     if settings.metrics_port is None:
         return None
-    from hourpass.server.metrics import port
-
     try:
-        return port.listen(settings)
+        return http_server.listen(settings.metrics_host, settings.metrics_port)
     except OSError as fault:
         refuse(
             f"cannot listen on {settings.metrics_host} port {settings.metrics_port}: "
@@ -120,9 +137,15 @@ def _listen_for_metrics(settings: Settings) -> socket.socket | None:
         )
 
 
-def _listen_and_run(opened: Context) -> bool:
+def _listen_and_run(opened: Context) -> int:
+    """Serve until told to stop; the exit status."""
     settings = opened.settings
-    app = App(opened)
+    if settings.tls_cert_file is not None and settings.tls_key_file is not None:
+        try:
+            http_server.check_tls(str(settings.tls_cert_file), str(settings.tls_key_file))
+        except ssl.SSLError as fault:
+            reason = fault.reason or fault
+            refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {reason}")
     try:
         listener = http_server.listen(settings.host, settings.port)
     except OSError as fault:
@@ -131,32 +154,70 @@ def _listen_and_run(opened: Context) -> bool:
             "set HOURPASS_HOST and HOURPASS_PORT"
         )
     _log.info(
-        "Hourpass %s at %s, listening on %s port %d, %s",
+        "Hourpass %s at %s, listening on %s port %d, %s, %s",
         __version__,
         settings.issuer,
         settings.host,
         settings.port,
         opened.database.location,
+        "one process" if settings.workers == 1 else f"{settings.workers} workers",
     )
     if sys.stdout.isatty():
         _show_set_up_link(opened)
-    metrics = None
     watcher = _listen_for_metrics(settings)
-    if watcher is not None and app.meters is not None:
-        from hourpass.server.metrics import serving
+    if settings.workers == 1:
+        return _run(opened, listener, watcher)
+    return _supervise(opened, listener, watcher)
 
-        metrics = serving.of_this_process(opened, watcher, app.readiness, app.meters)
-    try:
+
+def _supervise(opened: Context, listener: socket.socket, watcher: socket.socket | None) -> int:
+    """Serve by several workers; whatever is done once has been done before this."""
+    opened.database.close()  # two processes cannot use one connection
+    # What all processes share has to be there before the first fork, and what a dead one leaves
+    # behind is cleared by `on_end`. A thread must not be started here: see `supervisor`.
+    works = [partial(guard, partial(_work, opened, listener))] * opened.settings.workers
+    if watcher is None:
+        return Supervisor(works, listener).run()
+    with SharedCounting() as counting:
+        beside = partial(guard, partial(_show_metrics, opened, watcher, counting))
+        return Supervisor(works, listener, beside=[beside], on_end=counting.forget).run()
+
+
+def _show_metrics(opened: Context, watcher: socket.socket, counting: SharedCounting) -> int:
+    """What the process beside the workers does."""
+    from hourpass.server.metrics import serving
+
+    return serving.beside(opened, watcher, counting)
+
+
+def _work(opened: Context, listener: socket.socket) -> int:
+    """What one worker does, on connections of its own."""
+    database = context.open_database(opened.settings, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
+    with contextlib.closing(database):
+        return _run(replace(opened, database=database), listener, ends_on=(signal.SIGTERM,))
+
+
+def _run(
+    opened: Context,
+    listener: socket.socket,
+    watcher: socket.socket | None = None,
+    *,
+    ends_on: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+) -> int:
+    settings = opened.settings
+    app = App(opened)
+    with contextlib.ExitStack() as stack:
+        if watcher is not None and app.meters is not None:
+            from hourpass.server.metrics import serving
+
+            port = serving.of_this_process(opened, watcher, app.readiness, app.meters)
+            stack.callback(port.close)
         http_server.run(
             app.asgi,
             listener,
-            on_stop=app.readiness.stop,
             certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
             key=str(settings.tls_key_file) if settings.tls_key_file else None,
+            ends_on=ends_on,
+            on_stop=app.readiness.stop,
         )
-    except ssl.SSLError as fault:
-        refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {fault.reason or fault}")
-    finally:
-        if metrics is not None:
-            metrics.close()
-    return app.broken
+    return EXIT_BROKEN if app.broken else 0

@@ -13,10 +13,9 @@ from hourpass.limits import Limiter
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
 from hourpass.server import request_ids
-from hourpass.server.clients import once
+from hourpass.server.chores import Chores
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
-from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
@@ -31,11 +30,9 @@ from hourpass.server.endpoints.inquiry import (
 from hourpass.server.endpoints.leaks import LeaksEndpoint
 from hourpass.server.endpoints.token import TokenEndpoint
 from hourpass.server.endpoints.verify import VerifyEndpoint
-from hourpass.server.keys import operations
 from hourpass.server.mount import Mount
 from hourpass.server.readiness import readiness
 from hourpass.server.routes import Routes
-from hourpass.server.tokens import revoke
 from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
@@ -58,7 +55,6 @@ _BELOW = {
     "/api/v1/": ("hourpass.server.api.application", "ManagementApi"),
     "/admin/": ("hourpass.server.admin.application", "AdminPages"),
 }
-_TIMETABLE_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -81,7 +77,7 @@ class App:
         url = settings.limits_url
         self._limiter = Limiter(None if url is None else url.get_secret_value())
         verify = VerifyEndpoint(self._live, self._limiter, path)
-        self._timetable: asyncio.Task[None] | None = None
+        self._chores = Chores(context)
         introspect = self._inquiry("introspect", introspection(settings.issuer))
         commits = self._commits if self._traces is None else self._traces.around(self._commits)
         self._routes = _routes(
@@ -166,13 +162,12 @@ class App:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._commits.start()
-                self._timetable = asyncio.create_task(self._keep_timetable())
+                self._chores.start()
                 self._carry_over()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.readiness.stop()
-                if self._timetable is not None:
-                    self._timetable.cancel()
+                await self._chores.stop()
                 await self._commits.stop()
                 await self._live.close()
                 self._limiter.close()
@@ -188,21 +183,6 @@ class App:
         if self.meters is not None:
             self.meters.carry_over()
             asyncio.get_running_loop().call_later(1.0, self._carry_over)
-
-    async def _keep_timetable(self) -> None:
-        """Signing keys follow their timetable by themselves."""
-        while True:
-            try:
-                await asyncio.to_thread(
-                    operations.keep_timetable, self._context.database, self._context.policy
-                )
-                await asyncio.to_thread(once.purge, self._context.database)
-                await asyncio.to_thread(revoke.purge, self._context.database)
-            except DatabaseUnavailable as fault:
-                _log.warning("the key timetable waits for the database: %s", fault)
-            except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
-                _log.exception("the key timetable could not be kept; trying again in a minute")
-            await asyncio.sleep(_TIMETABLE_EVERY_S)
 
     def _jwks(self) -> dict[str, object]:
         database = self._context.database

@@ -72,7 +72,11 @@ class Settings(BaseModel):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(
-        default=1, ge=1, le=1, description="Processes; more than one is not available yet."
+        default=1,
+        ge=1,
+        le=256,
+        description="Processes that serve; above 1 only with PostgreSQL. `serve --workers` goes "
+        "before it.",
     )
     metrics_port: int | None = Field(
         default=None,
@@ -202,6 +206,13 @@ class Settings(BaseModel):
             yield f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together"
         if self.metrics_port == self.port:
             yield f"{PREFIX}METRICS_PORT and {PREFIX}PORT have to differ"
+        if self.workers > 1 and not self.is_postgresql:
+            yield (
+                f"{PREFIX}WORKERS: above 1 only with PostgreSQL, since one process serves an "
+                f"SQLite file; set {PREFIX}DATABASE_URL to a postgresql:// URL, or take 1 worker"
+            )
+        if self.workers > 1 and not hasattr(os, "fork"):
+            yield f"{PREFIX}WORKERS: this system cannot fork; take 1 worker, or several machines"
         if self.is_postgresql and self.master_key is None:
             yield (
                 f"{PREFIX}MASTER_KEY: required with PostgreSQL; "

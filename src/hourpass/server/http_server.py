@@ -9,7 +9,8 @@ import gc
 import re
 import signal
 import socket
-from collections.abc import Callable, Iterable, Iterator
+import ssl
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from types import FrameType
 from typing import Any
@@ -214,10 +215,16 @@ async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> No
 
 
 class _Server(Server):
-    """Ends with status 0 on SIGTERM and SIGINT, in-flight requests answered."""
+    """Ends with status 0 on the given signals, in-flight requests answered."""
 
-    def __init__(self, config: Config, on_stop: Callable[[], None] | None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        ends_on: Sequence[signal.Signals],
+        on_stop: Callable[[], None] | None,
+    ) -> None:
         super().__init__(config)
+        self._ends_on = ends_on
         self._on_stop = on_stop
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -228,11 +235,8 @@ class _Server(Server):
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal; a second one does not wait for requests in flight."""
-        previous = {
-            number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        """Stop on a signal; a second SIGINT does not wait for requests in flight."""
+        previous = {number: signal.signal(number, self.handle_exit) for number in self._ends_on}
         try:
             yield
         finally:
@@ -246,15 +250,21 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
+def check_tls(certificate: str, key: str) -> None:
+    """Raises ssl.SSLError when these files cannot be used: told once, before anybody serves."""
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+
+
 def run(
     app: Any,
     listener: socket.socket,
     *,
     certificate: str | None,
     key: str | None,
+    ends_on: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
     on_stop: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until told to stop; `on_stop` is called by the signal that tells so."""
+    """Serve until one of the signals `ends_on`; `on_stop` is called by it."""
     config = Config(
         app,
         http=BoundedProtocol,
@@ -276,4 +286,4 @@ def run(
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    _Server(config, on_stop).run(sockets=[listener])
+    _Server(config, ends_on, on_stop).run(sockets=[listener])

@@ -16,26 +16,12 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
 
-from hourpass.server.config import Settings
 from hourpass.server.readiness import Readiness
 
 _AT_ONCE = 8
-_BACKLOG = 16
 _TIMEOUT_S = 10
 _TEXT = "text/plain; charset=utf-8"
 _log = logging.getLogger(__name__)
-
-
-def listen(settings: Settings) -> socket.socket | None:
-    """A listening socket where the settings want it; None when they want none.
-
-    Raises OSError when the address is taken or not ours.
-    """
-    if settings.metrics_port is None:
-        return None
-    host = settings.metrics_host
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    return socket.create_server((host, settings.metrics_port), family=family, backlog=_BACKLOG)
 
 
 class MetricsPort:

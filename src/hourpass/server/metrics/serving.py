@@ -39,7 +39,7 @@ def of_this_process(
 def beside(context: Context, listener: socket.socket, counting: SharedCounting) -> int:
     """Be the process beside several, until SIGTERM and until they have ended; the exit status.
 
-    Call it in the main thread of a process of its own, and before it has a thread.
+    Call it in the main thread of a process of its own.
     """
     database = open_database(context.settings, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
 

@@ -6,9 +6,10 @@ in memory where the platform has such a place: a full disk must not stop the cou
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -24,6 +25,8 @@ class SharedCounting:
     """
 
     def __init__(self) -> None:
+        if "prometheus_client" in sys.modules:
+            raise RuntimeError("prometheus_client was loaded too early: it would not count here")
         in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK)
         where = str(_IN_MEMORY) if in_memory else None
         self.folder = Path(tempfile.mkdtemp(prefix="hourpass-metrics-", dir=where))
@@ -53,8 +56,11 @@ class SharedCounting:
 
         mark_process_dead(pid, str(self.folder))  # type: ignore[no-untyped-call]
 
-    def remove(self) -> None:
-        """At the end."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the folder."""
         os.environ.pop(_VARIABLE, None)
         shutil.rmtree(self.folder, ignore_errors=True)
 
