@@ -3,6 +3,8 @@
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -106,3 +108,27 @@ def test_the_process_beside_them_is_started_anew_and_all_end_together(node: Node
     assert not folder.exists()
     with pytest.raises(httpx.TransportError):
         metrics.get("/metrics")
+
+
+def test_the_process_beside_them_alone_is_no_reason_to_go_on() -> None:
+    """When no worker can be started it is ended, and the server says so with its status."""
+    program = """
+import signal, socket
+from hourpass.server import supervisor
+
+supervisor.FIRST_WAIT_S = 0.01
+supervisor.LONGEST_WAIT_S = 0.01
+def beside():
+    signal.pause()
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(supervisor.Supervisor([lambda: 1], listener, beside=[beside]).run(), flush=True)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert ended.stdout == "1\n"
