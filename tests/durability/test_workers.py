@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from half_requests import until_closed
 
+from support.certificate import write_certificate
 from support.installation import CATALOGUE, Installation, Server, clean_environ
 from support.postgres import Cluster
 from support.token_server import eventually
@@ -94,6 +95,20 @@ def test_workers_come_back_with_the_database(server: Server, cluster: Cluster) -
     log = server.log.read_text()
     assert "hourpass: the database is not available: " in log
     assert "Traceback" not in log
+
+
+def test_workers_speak_tls(installation: Installation, tmp_path: Path) -> None:
+    """With the certificate that the supervisor looked at."""
+    certificate = tmp_path / "certificate.pem"
+    key = write_certificate(certificate)
+    files = {"HOURPASS_TLS_CERT_FILE": str(certificate), "HOURPASS_TLS_KEY_FILE": str(key)}
+    server = Server(installation, HOURPASS_WORKERS="2", **files)
+    try:
+        credentials = installation.create_client("customers:read")
+        assert server.token(credentials).status_code == 200
+        assert len(workers(server)) == 2
+    finally:
+        assert server.stop() == 0
 
 
 def test_what_cannot_go_on_is_not_tried_for_ever() -> None:
