@@ -14,7 +14,7 @@ import pytest
 from token_answers import refused, token_in
 
 from support.installation import Credentials, Installation, Server
-from support.metrics import Metrics, free_port
+from support.metrics import Metrics, free_port, until
 from support.postgres import Cluster
 
 JWKS = "/.well-known/jwks.json"
@@ -179,6 +179,25 @@ def test_a_hung_database_makes_no_threads_pile_up(outage: Outage) -> None:
 
     assert shown["hourpass_database_up", frozenset()] == 0
     assert shown["hourpass_clients", frozenset({("status", "active")})] == clients
+
+
+def test_a_standby_is_not_ready(outage: Outage) -> None:
+    """It can be read, and issues nothing; once it is promoted, tokens go on."""
+    server = outage.server
+    outage.installation.close()
+    outage.cluster.restart_as_standby()
+    try:
+        until(
+            lambda: (
+                outage.metrics.get("/readyz").json()["parts"]["writes"].get("detail")
+                == "it is a standby"
+            )
+        )
+        assert server.http.get("/readyz").status_code == 503
+        refused(server.token(outage.credentials), 503, "temporarily_unavailable")
+    finally:
+        outage.cluster.promote()
+    well_again(server, outage.credentials)
 
 
 def test_every_token_of_that_time_is_on_record_and_no_other(outage: Outage) -> None:
