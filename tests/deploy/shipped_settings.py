@@ -13,7 +13,7 @@ def known_settings() -> set[str]:
     """Every name that an environment may hold, the `…_FILE` forms and HOURPASS_CONFIG too."""
     names = {name.upper() for name in config.Settings.model_fields} - {"CONFIG_FILE"}
     files = {f"{name.upper()}_FILE" for name in ("master_key", "database_url", "limits_url")}
-    return names | files | {"CONFIG"} | set(getattr(config, "_NOT_YET", ()))
+    return names | files | {"CONFIG"}
 
 
 def named_settings(text: str) -> set[str]:

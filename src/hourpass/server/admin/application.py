@@ -21,19 +21,20 @@ from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.endpoints.gate import Gate
 from hourpass.server.endpoints.http import (
+    ROUTE,
     Headers,
     Receive,
     Scope,
     Send,
     all_of,
     caller_address,
-    new_request_id,
     read_body,
 )
 from hourpass.server.operators.credentials.passwords import TooBusy
 from hourpass.server.operators.sessions.operations import NoAccess
 from hourpass.server.operators.sessions.sign_in import TooManyFailures
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
+from hourpass.server.request_ids import new_request_id
 
 MAX_BODY = 64 * 1024
 _MAX_FIELDS = 1000
@@ -105,6 +106,8 @@ class AdminPages:
             return response
         except _FromElsewhere:
             return _refused_form(visit)
+        finally:
+            scope[ROUTE] = visit.route
 
     def _visit(self, scope: Scope, method: str, path: str) -> Visit:
         settings = self._site.context.settings
@@ -131,12 +134,12 @@ def _answer(visit: Visit) -> Response:
     except NoAccess:
         return visit.page("no_access.html", status=403)
     except DatabaseUnavailable as fault:
-        _log.warning("%s %s: the database is not available: %s", visit.method, visit.path, fault)
+        _log.warning("%s %s: no database: %s", visit.method, visit.route or "/admin", fault)
         return _calm(visit)
     except Exception as fault:  # noqa: BLE001  (nobody ever meets a stack trace)
         kind = next((kind for kind in _WORDS if isinstance(fault, kind)), None)
         if kind is None:
-            _log.exception("%s %s failed (%s)", visit.method, visit.path, visit.request_id)
+            _log.exception("%s %s failed", visit.method, visit.route or "/admin")
             title, status = "Something is wrong on our side", 500
             words = f"It is in the server's log under {visit.request_id}. Nothing was changed."
         else:
@@ -156,6 +159,7 @@ def _opened(visit: Visit) -> Response:
     except NoAccess as fault:
         no_access = fault
     page, visit.names, allowed = find(ALL, visit.method, visit.path)
+    visit.route = None if page is None else page.route.path
     if page is not None and page.is_open:
         _same_session(visit)
         return page.handler(visit)

@@ -42,17 +42,18 @@ from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.endpoints.gate import Gate
 from hourpass.server.endpoints.http import (
     NO_STORE,
+    ROUTE,
     Answer,
     Receive,
     Scope,
     Send,
     all_of,
     caller_address,
-    new_request_id,
     read_body,
     respond,
 )
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
+from hourpass.server.request_ids import new_request_id
 
 MAX_BODY = 64 * 1024
 # Deeds wait for the database in threads. More of them only wrestle for the interpreter: measured
@@ -97,13 +98,16 @@ class ManagementApi:
             async def begun() -> asyncio.Task[None]:
                 return await answer.begun_by(self._app(inner, _replaying(body, receive), answer))
 
-            await (await self._gate.through(begun))
+            try:
+                await (await self._gate.through(begun))
+            finally:
+                scope[ROUTE] = getattr(inner.get("route"), "path", None)
         except ConnectionError:
             return
         except Exception as fault:  # noqa: BLE001  (no caller ever meets a stack trace)
             problem = problem_of(fault)
             if problem is None:
-                _log.exception("%s %s failed", scope["method"], scope["path"])
+                _log.exception("%s %s failed", scope["method"], scope.get(ROUTE) or PREFIX)
                 problem = Problem(INTERNAL, "the fault is in the server's log")
             if not answer.began:
                 await answer.problem(problem)

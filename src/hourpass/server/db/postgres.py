@@ -48,6 +48,7 @@ def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
         max_overflow=0,
         pool_timeout=2,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,  # they would be in the text of errors, which are logged
     )
     _ask_after_idling(engine)
     event.listen(engine, "do_connect", _connect)

@@ -6,12 +6,14 @@ Who does not prove to be a client learns nothing of the token, and is on record 
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import partial
 
 from hourpass.oauth.errors import (
     InvalidClient,
     InvalidToken,
+    OAuthError,
     TemporarilyUnavailable,
 )
 from hourpass.server.clients.model import Client
@@ -20,6 +22,7 @@ from hourpass.server.endpoints.gate import Gate
 from hourpass.server.endpoints.http import (
     JSON,
     NO_STORE,
+    REFUSED,
     Answer,
     Networks,
     Receive,
@@ -63,6 +66,8 @@ class InquiryEndpoint:
         answer: InquiryAnswer,
     ) -> None:
         """`answer` gets the caller, what was seen, request ID and address; gives the body."""
+        self.outcomes: Counter[str] = Counter()
+        """Of introspection: `active` or `inactive`, and else the code of the error."""
         self._live = live
         self._commits = commits
         self._failures = failures
@@ -86,14 +91,22 @@ class InquiryEndpoint:
             known_as = seen.caller
             caller = authenticated(inquiry.secret, known_as, known.facts.keyring, seen.now)
         except InvalidClient as fault:
+            self.outcomes[fault.code] += 1
             client = known_as.client if known_as is not None else None
-            return await self._refuse(Refused(fault, client, ip, request_id, self._name, named))
-        return Answer(200, _HEADERS, await self._respond(caller, asked, request_id, ip), _HEAD)
+            refused = Refused(fault, client, ip, request_id, self._name, named)
+            return await self._refuse(scope, refused)
+        except OAuthError as fault:
+            self.outcomes[fault.code] += 1
+            raise
+        body = await self._respond(caller, asked, request_id, ip)
+        self.outcomes["inactive" if body == _INACTIVE else "active"] += 1
+        return Answer(200, _HEADERS, body, _HEAD)
 
-    async def _refuse(self, refused: Refused) -> Answer:
+    async def _refuse(self, scope: Scope, refused: Refused) -> Answer:
         """On record, then answered. (See `TokenEndpoint`: nothing is raised.)"""
         await self._commits.join(refused)
-        return refusal(self._failures.answer_to(refused))
+        scope[REFUSED] = error = self._failures.answer_to(refused)
+        return refusal(error)
 
     async def _seen(self, inquiry: authenticate.Inquiry) -> Asked:
         """The token's claims, if it is one of ours and has not expired; the rows of both."""

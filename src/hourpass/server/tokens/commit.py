@@ -80,6 +80,16 @@ class Backend(Protocol):
         """Give the connection back."""
 
 
+class Meter(Protocol):
+    """Who wants to know of every batch, and not of every request. It must not raise."""
+
+    def batch(self, outcomes: Sequence[Outcome | Exception], seconds: float) -> None:
+        """In the commit thread: what became of a batch, and how long that took."""
+
+    def over_budget(self) -> None:
+        """In the event loop: a commit took longer than anybody may wait."""
+
+
 class CommitLoop(Generic[Signed]):
     """Runs the commits of one process. `start` it, `join` requests, `stop` it."""
 
@@ -88,6 +98,7 @@ class CommitLoop(Generic[Signed]):
         backend: Backend,
         on_broken: Callable[[], object],
         sign: Callable[[Issued], Signed],
+        meter: Meter | None = None,
     ) -> None:
         """Both are called in the event loop: `sign` for each token whose row is durable,
         `on_broken` once the answers to a batch that left the disk in doubt are out.
@@ -95,6 +106,7 @@ class CommitLoop(Generic[Signed]):
         self._backend = backend
         self._on_broken = on_broken
         self._sign = sign
+        self._meter = meter
         self._waiting: deque[_Waiter] = deque()
         self._running: list[_Waiter] = []
         self._running_since: float | None = None
@@ -130,6 +142,23 @@ class CommitLoop(Generic[Signed]):
             self._kicked = True
             self._loop.call_soon(self._kick)
         return await future
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for the next commit."""
+        return len(self._waiting)
+
+    @property
+    def fault(self) -> str:
+        """Why no request can be answered now; empty when all is well."""
+        since = self._running_since
+        if self._backend.broken:
+            return "the disk failed in a commit"
+        if not self._thread.is_alive():
+            return "the commit thread is not running"
+        if since is not None and time.monotonic() - since > BUDGET_S:
+            return f"a commit is taking longer than {BUDGET_S:g} s"
+        return ""
 
     def _kick(self) -> None:
         """Wake the thread once for all that joined in this turn of the event loop.
@@ -174,7 +203,8 @@ class CommitLoop(Generic[Signed]):
         return batch
 
     def _commit(self, batch: list[_Waiter]) -> None:
-        self._running, self._running_since = batch, time.monotonic()
+        began = time.monotonic()
+        self._running, self._running_since = batch, began
         try:
             joined = [read(item) if isinstance(item, RawRequest) else item for item, *_ in batch]
             outcomes: Sequence[Outcome | Exception] = self._decide(joined)
@@ -185,6 +215,8 @@ class CommitLoop(Generic[Signed]):
         self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
         if self._backend.broken:
             self._loop.call_soon_threadsafe(self._on_broken)
+        if self._meter is not None:
+            self._meter.batch(outcomes, time.monotonic() - began)
 
     def _decide(self, joined: Sequence[Joined]) -> Sequence[Outcome | Exception]:
         """The outcomes of a batch; when it fails as a whole, of each request by itself."""
@@ -201,7 +233,8 @@ class CommitLoop(Generic[Signed]):
             if len(joined) > 1:
                 _log.warning("a batch failed (%s); trying its requests one at a time", fault)
                 return [outcome for item in joined for outcome in self._decide([item])]
-            _log.exception("a token request failed")
+            of = {"request_id": joined[0].request_id}
+            _log.exception("a token request failed", extra=of)
             if isinstance(fault, WriteRefused):
                 return [TemporarilyUnavailable()]
             return [ServerError(detail=type(fault).__name__)]
@@ -260,6 +293,8 @@ class CommitLoop(Generic[Signed]):
         hangs = since is not None and since < joined_before
         late = [waiter for waiter in batch if hangs or waiter[2] < joined_before]
         late += self._taken_out(joined_before if not hangs else None)
+        if hangs and self._meter is not None:
+            self._meter.over_budget()
         if late:
             self._deliver(late, [TemporarilyUnavailable()] * len(late))
         if hangs:
@@ -294,7 +329,8 @@ class CommitLoop(Generic[Signed]):
                 try:
                     future.set_result(self._sign(outcome))
                 except Exception as fault:  # noqa: BLE001  (its neighbours get theirs)
-                    _log.exception("a token could not be signed")
+                    of = {"request_id": outcome.request_id}
+                    _log.exception("a token could not be signed", extra=of)
                     future.set_exception(ServerError(detail=type(fault).__name__))
         if batch[later]:
             self._loop.call_soon(self._deliver, batch[later], outcomes[later])

@@ -112,7 +112,8 @@ def read(raw: RawRequest) -> TokenRequest | Refused:
     except OAuthError as refusal:
         return Refused(_bare(refusal), None, raw.ip, raw.request_id)
     except Exception as fault:  # noqa: BLE001  (one request's bug must not fail its neighbours)
-        _log.error("token request %s failed", raw.request_id, exc_info=fault)
+        of = {"request_id": raw.request_id}
+        _log.error("a token request failed", exc_info=fault, extra=of)
         return Refused(ServerError(detail=type(fault).__name__), None, raw.ip, raw.request_id)
 
 
@@ -155,7 +156,8 @@ def exchange(
             _bare(refusal), client, request.ip, request.request_id, named=request.client_id
         )
     except Exception as fault:  # noqa: BLE001  (one request's bug must not fail its neighbours)
-        _log.error("token request %s failed", request.request_id, exc_info=fault)
+        of = {"request_id": request.request_id}
+        _log.error("a token request failed", exc_info=fault, extra=of)
         error = ServerError(detail=type(fault).__name__)
         return Refused(error, client, request.ip, request.request_id)
 

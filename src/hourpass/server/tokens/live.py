@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -197,8 +198,14 @@ class LiveChecks:
         future: asyncio.Future[Seen] = loop.create_future()
         self._waiting.append((question, future))
         if self._runner is None:
-            self._runner = loop.create_task(self._run())
+            # In no request's context: what it logs is of many.
+            self._runner = loop.create_task(self._run(), context=Context())
         return await future
+
+    @property
+    def waiting(self) -> int:
+        """How many checks wait for the next look."""
+        return len(self._waiting)
 
     async def close(self) -> None:
         """Answer nobody any more."""
