@@ -48,6 +48,10 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "algorithm none": ({"SIGNING_ALGORITHM": "none"}, "SIGNING_ALGORITHM: Input should be 'ES256'"),
     "algorithm HS256": ({"SIGNING_ALGORITHM": "HS256"}, "SIGNING_ALGORITHM: Input should be"),
     "no key period": ({"KEY_PERIOD_DAYS": "0"}, "KEY_PERIOD_DAYS: Input should be greater than"),
+    "events kept for no time": (
+        {"AUDIT_RETENTION_DAYS": "0"},
+        "AUDIT_RETENTION_DAYS: Input should be greater than or equal to 1",
+    ),
     "log level": ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: Input should be 'debug', 'info'"),
     "certificate not there": (
         {"TLS_CERT_FILE": "no.pem"},
@@ -70,7 +74,12 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
         {"MASTER_KEY": KEY, "MASTER_KEY_FILE": "/dev/null"},
         "MASTER_KEY_FILE: set this or HOURPASS_MASTER_KEY, not both",
     ),
-    "metrics": ({"METRICS_PORT": "9090"}, "METRICS_PORT: not available in this version; unset it"),
+    "metrics on the same port": (
+        {"METRICS_PORT": "9090", "PORT": "9090"},
+        "METRICS_PORT and HOURPASS_PORT have to differ",
+    ),
+    "metrics port no number": ({"METRICS_PORT": "yes"}, "METRICS_PORT: Input should be a valid"),
+    "metrics port too high": ({"METRICS_PORT": "65536"}, "METRICS_PORT: Input should be less than"),
     "limits of another kind": ({"LIMITS_URL": "memcached://x"}, "LIMITS_URL: give an address that"),
     "limits without a host": ({"LIMITS_URL": "redis://"}, "LIMITS_URL: give redis://<host>"),
     "limits that could wait": (
