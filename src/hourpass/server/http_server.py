@@ -258,6 +258,7 @@ class _Server(Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Not ready from this moment on, though everybody is served for a moment more."""
         self._signals.add(sig)
+        self.server_state.draining = True
         if self._on_stop is not None:
             self._on_stop()
         super().handle_exit(sig, frame)
@@ -265,7 +266,6 @@ class _Server(Server):
     async def main_loop(self) -> None:
         """Until told to end, and the moment that a balancer needs."""
         await super().main_loop()
-        self.server_state.draining = True
         until = time.monotonic() + DRAIN_S
         while self._signals == {signal.SIGTERM} and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
             await asyncio.sleep(0.1)
