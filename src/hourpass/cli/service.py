@@ -173,8 +173,8 @@ def _listen_and_run(opened: Context) -> int:
 def _supervise(opened: Context, listener: socket.socket, watcher: socket.socket | None) -> int:
     """Serve by several workers; whatever is done once has been done before this."""
     opened.database.close()  # two processes cannot use one connection
-    # What all processes share has to be there before the first fork, and what a dead one leaves
-    # behind is cleared by `on_end`. A thread must not be started here: see `supervisor`.
+    # What all processes share has to be there before the first fork. No thread is started here
+    # (see `supervisor`): what needs one is a work of its own, `beside`.
     works = [partial(guard, partial(_work, opened, listener))] * opened.settings.workers
     if watcher is None:
         return Supervisor(works, listener).run()

@@ -33,32 +33,32 @@ class Chore:
 
     `run` is called in a thread. It keeps its transactions short, since tokens wait behind them on
     SQLite, and does no harm when another process does the same at the same moment: a holder that
-    has just lost the lock does not know it yet.
+    has just lost the lock does not know it yet. It may tell when it is due again.
     """
 
     name: str
     """For the log, before "failed" or "waits for the database"."""
     every: timedelta
-    run: Callable[[Context], object]
+    run: Callable[[Context], timedelta | None]
+
+
+def _keep_timetable(context: Context) -> None:
+    operations.keep_timetable(context.database, context.policy)
+
+
+def _purge_idempotency_keys(context: Context) -> None:
+    once.purge(context.database)
+
+
+def _purge_revoked_tokens(context: Context) -> None:
+    revoke.purge(context.database)
 
 
 _MINUTE = timedelta(minutes=1)
 CHORES = (
-    Chore(
-        name="the timetable of signing keys",
-        every=_MINUTE,
-        run=lambda context: operations.keep_timetable(context.database, context.policy),
-    ),
-    Chore(
-        name="forgetting old idempotency keys",
-        every=_MINUTE,
-        run=lambda context: once.purge(context.database),
-    ),
-    Chore(
-        name="forgetting revoked tokens that have expired",
-        every=_MINUTE,
-        run=lambda context: revoke.purge(context.database),
-    ),
+    Chore(name="the timetable of signing keys", every=_MINUTE, run=_keep_timetable),
+    Chore(name="forgetting old idempotency keys", every=_MINUTE, run=_purge_idempotency_keys),
+    Chore(name="forgetting expired revocations", every=_MINUTE, run=_purge_revoked_tokens),
 )
 
 
@@ -131,11 +131,11 @@ class Chores:
     def _do(self, chore: Chore) -> timedelta:
         """One chore, whatever it meets; how long until the next time."""
         try:
-            chore.run(self._context)
+            again = chore.run(self._context)
         except DatabaseUnavailable as fault:
             _log.warning("%s waits for the database: %s", chore.name, fault)
         except Exception:  # noqa: BLE001  (the others go on, and this one is tried again)
             _log.exception("%s failed; trying again in a minute", chore.name)
         else:
-            return chore.every
+            return chore.every if again is None else again
         return min(chore.every, _AGAIN_AFTER_FAULT)

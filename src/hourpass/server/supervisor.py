@@ -117,7 +117,7 @@ class Supervisor:
         """Seconds until something is to be done without a signal."""
         now = time.monotonic()
         if self._ending_since is not None:
-            return max(0.0, self._ending_since + END_WITHIN_S - now)
+            return max(0.1, self._ending_since + END_WITHIN_S - now)
         due = [place.due_at - now for place in self._places if place.pid is None]
         return max(0.0, min(due, default=60.0))
 
