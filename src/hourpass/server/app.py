@@ -61,6 +61,7 @@ class App:
         self._context = context
         self.broken = False
         self._stopping = False
+        self._saw_newer = context.was_newer
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
@@ -159,10 +160,14 @@ class App:
         if self._stopping:
             return False
         try:
-            return migrate.state(self._context.database) is SchemaState.CURRENT
+            state = migrate.state(self._context.database)
         except DatabaseUnavailable as fault:
             _log.warning("not ready: %s", fault)
             return False
+        if state is SchemaState.NEWER and not self._saw_newer:
+            self._saw_newer = True
+            _log.warning("%s: %s", self._context.database.location, migrate.NEWER_WARNING)
+        return state.is_usable
 
     def _on_broken(self) -> None:
         """After an I/O error nobody knows what is on disk: answer what waits, then end."""
