@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from hourpass.limits import Limiter
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
-from hourpass.server.clients import once
+from hourpass.server.chores import Chores
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import migrate
 from hourpass.server.db import sqlite as embedded
-from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.engine import PATIENCE_S, DatabaseUnavailable
 from hourpass.server.db.migrate import SchemaState
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
@@ -31,13 +31,12 @@ from hourpass.server.endpoints.inquiry import (
 from hourpass.server.endpoints.leaks import LeaksEndpoint
 from hourpass.server.endpoints.token import TokenEndpoint
 from hourpass.server.endpoints.verify import VerifyEndpoint
-from hourpass.server.keys import operations
 from hourpass.server.mount import Mount
-from hourpass.server.tokens import revoke
 from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
 from hourpass.server.tokens.commit_sqlite import SqliteCommit
+from hourpass.server.tokens.failures import FailureBudgets
 from hourpass.server.tokens.issue import TokenWriter
 from hourpass.server.tokens.live import Known, LiveChecks
 from hourpass.server.tokens.standing_store import (
@@ -47,11 +46,11 @@ from hourpass.server.tokens.standing_store import (
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
+_PATIENCE_S = 2.0
 _BELOW = {
     "/api/v1/": ("hourpass.server.api.application", "ManagementApi"),
     "/admin/": ("hourpass.server.admin.application", "AdminPages"),
 }
-_TIMETABLE_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -66,15 +65,16 @@ class App:
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
         self._live = online_checks(context)
+        self._failures = FailureBudgets()
         path = urlsplit(settings.issuer).path
         url = settings.limits_url
         self._limiter = Limiter(None if url is None else url.get_secret_value())
         verify = VerifyEndpoint(self._live, self._limiter, path)
-        self._timetable: asyncio.Task[None] | None = None
+        self._chores = Chores(context)
         self._routes = _routes(
             settings.issuer,
             {
-                "/token": TokenEndpoint(self._commits, settings.trusted_proxies),
+                "/token": TokenEndpoint(self._commits, self._failures, settings.trusted_proxies),
                 "/introspect": self._inquiry("introspect", introspection(settings.issuer)),
                 "/revoke": self._inquiry("revoke", revocation(context.database)),
                 "/verify": verify,
@@ -105,6 +105,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the exact path; whatever goes wrong, the caller gets an answer in JSON."""
         if scope["type"] == "http":
+            PATIENCE_S.set(_PATIENCE_S)  # of this request, whose caller waits
             endpoint = self._routes.get(scope["path"])
             if endpoint is None:
                 endpoint = self._mounted(scope["path"])
@@ -128,31 +129,15 @@ class App:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._commits.start()
-                self._timetable = asyncio.create_task(self._keep_timetable())
+                self._chores.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                if self._timetable is not None:
-                    self._timetable.cancel()
+                await self._chores.stop()
                 await self._commits.stop()
                 await self._live.close()
                 self._limiter.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-    async def _keep_timetable(self) -> None:
-        """Signing keys follow their timetable by themselves."""
-        while True:
-            try:
-                await asyncio.to_thread(
-                    operations.keep_timetable, self._context.database, self._context.policy
-                )
-                await asyncio.to_thread(once.purge, self._context.database)
-                await asyncio.to_thread(revoke.purge, self._context.database)
-            except DatabaseUnavailable as fault:
-                _log.warning("the key timetable waits for the database: %s", fault)
-            except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
-                _log.exception("the key timetable could not be kept; trying again in a minute")
-            await asyncio.sleep(_TIMETABLE_EVERY_S)
 
     def _jwks(self) -> dict[str, object]:
         database = self._context.database
@@ -162,7 +147,9 @@ class App:
 
     def _inquiry(self, name: str, answer: InquiryAnswer) -> InquiryEndpoint:
         trusted = self._context.settings.trusted_proxies
-        return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
+        return InquiryEndpoint(
+            self._live, self._commits, self._failures, trusted, name=name, answer=answer
+        )
 
     def stop_soon(self) -> None:
         """Not ready any more, though everybody is served still."""

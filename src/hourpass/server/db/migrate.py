@@ -4,6 +4,9 @@ Alembic is loaded where it is needed: in the usual case, a database of this vers
 wait a tenth of a second for it.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -14,9 +17,10 @@ from hourpass.server.db.engine import Database, Dialect
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST = "0006"
+NEWEST = "0007"
 # Any number: what counts is that every Hourpass takes the same lock.
 _LOCK = 4_865_717_170
+_ASK_AGAIN_S = 0.05
 
 
 class SchemaState(StrEnum):
@@ -37,8 +41,15 @@ def state(database: Database) -> SchemaState:
 def upgrade(database: Database) -> SchemaState:
     """Migrate, all or nothing, and return what the state was before.
 
-    A database that is AHEAD is left alone: a newer Hourpass has been here.
+    A database that is AHEAD is left alone: a newer Hourpass has been here. What a migration has
+    to do beside everybody who writes, its `prepare` does before, in transactions of its own.
     """
+    with _turn(database):
+        _prepare(database)
+        return _upgrade(database)
+
+
+def _upgrade(database: Database) -> SchemaState:
     with database.write() as connection:
         if database.dialect is Dialect.POSTGRESQL:
             connection.execute(text("SET LOCAL statement_timeout = 0"))
@@ -51,6 +62,38 @@ def upgrade(database: Database) -> SchemaState:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
         return before
+
+
+@contextmanager
+def _turn(database: Database) -> Iterator[None]:
+    """One upgrade at a time. Asks again and again: what is built beside everybody who writes waits
+    for all who are in a statement, and so must not be waited for in one."""
+    if database.dialect is not Dialect.POSTGRESQL:
+        yield
+        return
+    key = {"key": _LOCK + 1}
+    with database.look() as connection:
+        while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar_one():
+            time.sleep(_ASK_AGAIN_S)
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+
+
+def _prepare(database: Database) -> None:
+    with database.read() as connection:
+        if _state(connection) is not SchemaState.BEHIND:
+            return
+        from alembic.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        heads = MigrationContext.configure(connection).get_current_heads()
+    script = ScriptDirectory.from_config(_config())
+    for pending in reversed([*script.iterate_revisions("heads", heads)]):
+        prepare = getattr(pending.module, "prepare", None)
+        if prepare is not None:
+            prepare(database)
 
 
 def _state(connection: Connection) -> SchemaState:

@@ -7,6 +7,7 @@ Who does not prove to be a client learns nothing of the token, and is on record 
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from hourpass.oauth.errors import (
     InvalidClient,
@@ -15,6 +16,7 @@ from hourpass.oauth.errors import (
 )
 from hourpass.server.clients.model import Client
 from hourpass.server.db.engine import Database, DatabaseUnavailable
+from hourpass.server.endpoints.gate import Gate
 from hourpass.server.endpoints.http import (
     JSON,
     NO_STORE,
@@ -26,6 +28,7 @@ from hourpass.server.endpoints.http import (
     caller_address,
     joined,
     json_bytes,
+    refusal,
     serve_post,
 )
 from hourpass.server.endpoints.token import raw_request
@@ -33,10 +36,12 @@ from hourpass.server.tokens import authenticate, introspect, revoke
 from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.commit import CommitLoop
 from hourpass.server.tokens.exchange import Refused, Registered, authenticated
+from hourpass.server.tokens.failures import FailureBudgets
 from hourpass.server.tokens.live import Known, LiveChecks
 from hourpass.server.tokens.standing import refuse_fallen
 from hourpass.server.tokens.standing_store import Seen
 
+_PLACES = 2
 _HEADERS = [JSON, *NO_STORE]
 _HEAD = joined(_HEADERS)
 _INACTIVE = json_bytes(introspect.INACTIVE)
@@ -51,6 +56,7 @@ class InquiryEndpoint:
         self,
         live: LiveChecks,
         commits: CommitLoop[bytes],
+        failures: FailureBudgets,
         trusted_proxies: Networks,
         *,
         name: str,
@@ -59,6 +65,7 @@ class InquiryEndpoint:
         """`answer` gets the caller, what was seen, request ID and address; gives the body."""
         self._live = live
         self._commits = commits
+        self._failures = failures
         self._trusted = tuple(trusted_proxies)
         self._name = name
         self._respond = answer
@@ -70,17 +77,23 @@ class InquiryEndpoint:
     async def _ask(self, scope: Scope, body: bytes, request_id: str) -> Answer:
         ip = caller_address(scope, self._trusted)
         known_as: Registered | None = None
+        named = ""
         try:
             inquiry = authenticate.parse_inquiry(raw_request(scope, body, request_id, ip))
+            named = inquiry.client_id
             asked = await self._seen(inquiry)
             _, seen, known = asked
             known_as = seen.caller
             caller = authenticated(inquiry.secret, known_as, known.facts.keyring, seen.now)
         except InvalidClient as fault:
             client = known_as.client if known_as is not None else None
-            await self._commits.join(Refused(fault, client, ip, request_id, self._name))
-            raise
+            return await self._refuse(Refused(fault, client, ip, request_id, self._name, named))
         return Answer(200, _HEADERS, await self._respond(caller, asked, request_id, ip), _HEAD)
+
+    async def _refuse(self, refused: Refused) -> Answer:
+        """On record, then answered. (See `TokenEndpoint`: nothing is raised.)"""
+        await self._commits.join(refused)
+        return refusal(self._failures.answer_to(refused))
 
     async def _seen(self, inquiry: authenticate.Inquiry) -> Asked:
         """The token's claims, if it is one of ours and has not expired; the rows of both."""
@@ -116,13 +129,14 @@ def introspection(issuer: str) -> InquiryAnswer:
 def revocation(database: Database) -> InquiryAnswer:
     """Revokes the caller's own token; any other is answered alike, and nothing is done."""
 
+    gate = Gate(_PLACES)
+
     async def answer(caller: Client, asked: Asked, request_id: str, ip: str) -> bytes:
         claims, _, _ = asked
         if claims is not None and claims.client_id == caller.client_id:
+            deed = partial(revoke.revoke, database, caller, claims, request_id=request_id, ip=ip)
             try:
-                await asyncio.to_thread(
-                    revoke.revoke, database, caller, claims, request_id=request_id, ip=ip
-                )
+                await gate.through(partial(asyncio.to_thread, deed))
             except DatabaseUnavailable as fault:
                 raise TemporarilyUnavailable from fault
         return b"{}"
