@@ -1,5 +1,5 @@
 """`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table, and
-bench/checks.md. `python -m bench --only checks` does the last alone.
+bench/checks.md and bench/audit.md. `python -m bench --only checks` (or `audit`) does one alone.
 
 Contestants are started together and asked in turn, round after round, so that whatever else
 the machine does meets all of them alike; figures are medians, and what counts is their ratio.
@@ -17,7 +17,7 @@ from statistics import median
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import integrator, load, management, online, protected, report, verifying
+from bench import audit_volume, integrator, load, management, online, protected, report, verifying
 from bench.contestants import Contestant, Peers, ceiling, hourpass
 from bench.populate import populate
 from bench.report import Line, Results
@@ -36,7 +36,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5, help="of load for each figure")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=MANY, help="clients in the large installation")
-    parser.add_argument("--only", choices=("tokens", "checks"))
+    parser.add_argument("--audit-rows", type=int, default=10_000_000)
+    parser.add_argument("--only", choices=("tokens", "checks", "audit"))
     options = parser.parse_args()
     missing = load.missing_programs()
     if missing:
@@ -46,18 +47,29 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="hourpass-bench-"))
     cluster = Cluster(folder)
     try:
-        sqlite, postgres = _ready(folder, cluster)
-        if options.only != "checks":
+        if options.only != "audit":
+            sqlite, postgres = _ready(folder, cluster)
+        if options.only in (None, "tokens"):
             _tokens(folder, cluster, sqlite, postgres, options.many, results)
-        if options.only != "tokens":
+        if options.only in (None, "checks"):
             _checks(folder, cluster, sqlite, postgres, results)
+        if options.only in (None, "audit"):
+            rounds, seconds = results.rounds, results.seconds
+            results.audit = audit_volume.measure(
+                folder, cluster, options.audit_rows, rounds=rounds, seconds=seconds
+            )
+    except audit_volume.NoSpace as fault:
+        sys.stderr.write(f"bench: {fault}\n")
+        return 2
     finally:
         cluster.remove()
         shutil.rmtree(folder, ignore_errors=True)
-    if options.only != "checks":
+    if options.only in (None, "tokens"):
         report.write(results)
-    if options.only != "tokens":
+    if options.only in (None, "checks"):
         report.write_checks(results)
+    if options.only in (None, "audit"):
+        report.write_audit(results)
     return 0
 
 
