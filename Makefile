@@ -47,8 +47,8 @@ bench: $(V)/.ready ## Measure; writes bench/results.md
 screenshots: $(V)/.ready browser ## Make the pictures of docs/ and README anew
 	PYTHONPATH=tests $(BIN)/python tests/docs/screenshots.py
 
-faults: $(V)/.ready ## Hard faults: 50 rounds of kill -9 on each database
-	PYTHONPATH=.:tests $(BIN)/python -m faults
+faults: $(V)/.ready ## Hard faults; writes faults/results.md (as root also those of disks and failover)
+	faults/run
 
 fuzz: $(V)/.ready ## Fuzz every parser, a minute each (SECONDS=60)
 	$(BIN)/uv pip install -q --python $(BIN)/python --target $(V)/fuzz --require-hashes -r fuzz/requirements.txt

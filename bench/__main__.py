@@ -1,5 +1,6 @@
 """`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table, and
-bench/checks.md. `python -m bench --only checks` does the last alone.
+bench/checks.md. `python -m bench --only checks` does the last alone; `--only workers` and
+`--only batch` print their part of the first.
 
 Contestants are started together and asked in turn, round after round, so that whatever else
 the machine does meets all of them alike; figures are medians, and what counts is their ratio.
@@ -17,7 +18,17 @@ from statistics import median
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import integrator, load, management, online, protected, report, verifying
+from bench import (
+    batch_of_one,
+    integrator,
+    load,
+    management,
+    online,
+    protected,
+    report,
+    verifying,
+    workers,
+)
 from bench.contestants import Contestant, Peers, ceiling, hourpass
 from bench.populate import populate
 from bench.report import Line, Results
@@ -36,7 +47,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5, help="of load for each figure")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=MANY, help="clients in the large installation")
-    parser.add_argument("--only", choices=("tokens", "checks"))
+    parser.add_argument("--only", choices=("tokens", "checks", "workers", "batch"))
     options = parser.parse_args()
     missing = load.missing_programs()
     if missing:
@@ -47,17 +58,29 @@ def main() -> int:
     cluster = Cluster(folder)
     try:
         sqlite, postgres = _ready(folder, cluster)
-        if options.only != "checks":
+        if options.only in (None, "tokens"):
             _tokens(folder, cluster, sqlite, postgres, options.many, results)
-        if options.only != "tokens":
+        if options.only in (None, "tokens", "workers"):
+            _workers(folder, cluster, postgres, results)
+        if options.only in (None, "tokens", "batch"):
+            results.batch_of_one = batch_of_one.measure(
+                postgres,
+                cluster,
+                folder / "credentials-postgres",
+                rounds=options.rounds,
+                seconds=options.seconds,
+            )
+        if options.only in (None, "checks"):
             _checks(folder, cluster, sqlite, postgres, results)
     finally:
         cluster.remove()
         shutil.rmtree(folder, ignore_errors=True)
-    if options.only != "checks":
+    if options.only in (None, "tokens"):
         report.write(results)
-    if options.only != "tokens":
+    if options.only in (None, "checks"):
         report.write_checks(results)
+    if options.only in ("workers", "batch"):
+        sys.stdout.write(report.part(results))
     return 0
 
 
@@ -100,6 +123,16 @@ def _tokens(
                 _take_turns(contestants, credentials, files, connections, pinned, results, title)
     for kind in ("sqlite", "postgresql"):
         _sizes(folder, cluster, kind, many, results)
+
+
+def _workers(folder: Path, cluster: Cluster, postgres: Installation, results: Results) -> None:
+    contestants: list[Contestant] = []
+    credentials = folder / "credentials-postgres"
+    with _ended(contestants):
+        workers.start(contestants, postgres, cluster, folder)
+        for connections in workers.CONNECTIONS:
+            title = f"workers over PostgreSQL, {connections} connections, as users run it"
+            _take_turns(contestants, credentials, {}, connections, False, results, title)
 
 
 def _checks(

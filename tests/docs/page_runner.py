@@ -115,7 +115,7 @@ class Reader:
 
     def _stop(self, port: str) -> None:
         server = self._servers.pop(port)
-        os.killpg(server.pid, signal.SIGTERM)
+        os.killpg(server.pid, signal.SIGINT)
         server.wait(20)
 
     def _start(self, command: str, port: str) -> None:

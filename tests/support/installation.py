@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -188,7 +189,9 @@ class Server:
                 cwd=self.installation.folder,
                 start_new_session=True,
             )
-        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+        certificate = self._environ.get("HOURPASS_TLS_CERT_FILE")
+        trust = True if certificate is None else ssl.create_default_context(cafile=certificate)
+        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False, verify=trust)
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -202,7 +205,9 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Its base URL, which is its issuer as well."""
+        """Its base URL, which is its issuer as well, except with TLS."""
+        if "HOURPASS_TLS_CERT_FILE" in self._environ:
+            return f"https://127.0.0.1:{self.installation.port}"
         return f"http://localhost:{self.installation.port}"
 
     def token(self, credentials: Credentials, **parameters: str) -> httpx.Response:
@@ -222,7 +227,7 @@ class Server:
         assert self.process is not None
         self.http.close()
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            os.killpg(self.process.pid, signal.SIGINT)  # which waits for no balancer
         return self.process.wait(20)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from hourpass.limits import Limiter
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
-from hourpass.server.clients import once
+from hourpass.server.chores import Chores
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import migrate
 from hourpass.server.db import sqlite as embedded
@@ -31,9 +31,7 @@ from hourpass.server.endpoints.inquiry import (
 from hourpass.server.endpoints.leaks import LeaksEndpoint
 from hourpass.server.endpoints.token import TokenEndpoint
 from hourpass.server.endpoints.verify import VerifyEndpoint
-from hourpass.server.keys import operations
 from hourpass.server.mount import Mount
-from hourpass.server.tokens import revoke
 from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
@@ -51,7 +49,6 @@ _BELOW = {
     "/api/v1/": ("hourpass.server.api.application", "ManagementApi"),
     "/admin/": ("hourpass.server.admin.application", "AdminPages"),
 }
-_TIMETABLE_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -62,6 +59,7 @@ class App:
         self._context = context
         self.broken = False
         self._saw_newer = context.was_newer
+        self._stopping = False
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
@@ -70,7 +68,7 @@ class App:
         url = settings.limits_url
         self._limiter = Limiter(None if url is None else url.get_secret_value())
         verify = VerifyEndpoint(self._live, self._limiter, path)
-        self._timetable: asyncio.Task[None] | None = None
+        self._chores = Chores(context)
         self._routes = _routes(
             settings.issuer,
             {
@@ -128,31 +126,15 @@ class App:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._commits.start()
-                self._timetable = asyncio.create_task(self._keep_timetable())
+                self._chores.start()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                if self._timetable is not None:
-                    self._timetable.cancel()
+                await self._chores.stop()
                 await self._commits.stop()
                 await self._live.close()
                 self._limiter.close()
                 await send({"type": "lifespan.shutdown.complete"})
                 return
-
-    async def _keep_timetable(self) -> None:
-        """Signing keys follow their timetable by themselves."""
-        while True:
-            try:
-                await asyncio.to_thread(
-                    operations.keep_timetable, self._context.database, self._context.policy
-                )
-                await asyncio.to_thread(once.purge, self._context.database)
-                await asyncio.to_thread(revoke.purge, self._context.database)
-            except DatabaseUnavailable as fault:
-                _log.warning("the key timetable waits for the database: %s", fault)
-            except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
-                _log.exception("the key timetable could not be kept; trying again in a minute")
-            await asyncio.sleep(_TIMETABLE_EVERY_S)
 
     def _jwks(self) -> dict[str, object]:
         database = self._context.database
@@ -164,7 +146,13 @@ class App:
         trusted = self._context.settings.trusted_proxies
         return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
 
+    def stop_soon(self) -> None:
+        """Not ready any more, though everybody is served still."""
+        self._stopping = True
+
     def _is_ready(self) -> bool:
+        if self._stopping:
+            return False
         try:
             state = migrate.state(self._context.database)
         except DatabaseUnavailable as fault:
@@ -181,7 +169,7 @@ class App:
             self.broken = True
             _log.critical("the disk failed in a commit; ending, start again when it is well")
             with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGTERM)
+                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGINT)
 
 
 def _backend(context: Context) -> Backend:

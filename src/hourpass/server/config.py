@@ -32,7 +32,7 @@ from hourpass.server.keys.master import MasterKeys
 PREFIX = "HOURPASS_"
 _WITH_FILE_FORM = ("master_key", "database_url", "limits_url")
 # Named by the contract, not acted upon yet: set, they would promise what does not happen.
-_NOT_YET = ("METRICS_PORT", "METRICS_HOST", "AUDIT_RETENTION_DAYS")
+_NOT_YET = ("METRICS_PORT", "METRICS_HOST")
 
 
 class SettingsFault(Exception):
@@ -72,7 +72,11 @@ class Settings(BaseModel):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(
-        default=1, ge=1, le=1, description="Processes; more than one is not available yet."
+        default=1,
+        ge=1,
+        le=256,
+        description="Processes that serve; above 1 only with PostgreSQL. `serve --workers` goes "
+        "before it.",
     )
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         default=(),
@@ -90,6 +94,12 @@ class Settings(BaseModel):
         description="`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://…`: the Valkey "
         "or Redis in which all processes count one limit of requests. Without it each process "
         "counts for itself. Also as HOURPASS_LIMITS_URL_FILE.",
+    )
+    audit_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Audit events older than this many days are removed. Default: kept for ever.",
     )
     leaks: Literal["suspend", "alert"] = Field(
         default="suspend",
@@ -189,6 +199,13 @@ class Settings(BaseModel):
             )
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             yield f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together"
+        if self.workers > 1 and not self.is_postgresql:
+            yield (
+                f"{PREFIX}WORKERS: above 1 only with PostgreSQL, since one process serves an "
+                f"SQLite file; set {PREFIX}DATABASE_URL to a postgresql:// URL, or take 1 worker"
+            )
+        if self.workers > 1 and not hasattr(os, "fork"):
+            yield f"{PREFIX}WORKERS: this system cannot fork; take 1 worker, or several machines"
         if self.is_postgresql and self.master_key is None:
             yield (
                 f"{PREFIX}MASTER_KEY: required with PostgreSQL; "

@@ -9,8 +9,11 @@ import gc
 import re
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from uvicorn import Config, Server
@@ -19,6 +22,7 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+from uvicorn.server import ServerState
 
 from hourpass.oauth.errors import HeadersTooLarge, InvalidRequest
 from hourpass.server.endpoints.http import (
@@ -36,6 +40,7 @@ MAX_HEAD = 8 * 1024
 MAX_UNREAD = 64 * 1024  # of a request, behind its head: what no endpoint takes
 HEAD_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 75  # longer than proxies keep theirs, so that they never meet a closed one
+DRAIN_S = 2.0  # a balancer that asks /readyz every second notices in time
 GRACE_S = 10
 BACKLOG = 4096
 _GC_THRESHOLDS = (20_000, 50, 100)  # rarer looks at what is young: requests leave few cycles
@@ -120,6 +125,8 @@ class BoundedProtocol(HttpToolsProtocol):
             ENDING: self._when_ending,
         }
         cycle.scope["extensions"] = whole
+        if getattr(self.server_state, "draining", False):
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
@@ -212,16 +219,52 @@ async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> No
     await respond(send, refusal(HeadersTooLarge()), (b"connection", b"close"))
 
 
+class _State(ServerState):
+    """What the connections know of the server."""
+
+    draining = False
+
+
 class _Server(Server):
-    """Ends with status 0 on SIGTERM and SIGINT, in-flight requests answered."""
+    """Ends with status 0 on the given signals, in-flight requests answered.
+
+    SIGTERM comes from a supervisor, and a balancer in front does not hear it. So for two seconds
+    more everybody is served, while `/readyz` answers 503 and each answer closes its connection:
+    then nobody is left to be turned away. SIGINT, Ctrl-C, ends at once. A second SIGTERM changes
+    nothing: a service manager may send it to a worker, whose supervisor passes its own on.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ends_on: Sequence[signal.Signals],
+        on_stop: Callable[[], None] | None,
+    ) -> None:
+        super().__init__(config)
+        self._ends_on = ends_on
+        self.server_state: _State = _State()
+        self._on_stop = on_stop
+        self._signals: set[int] = set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Not ready from this moment on, though everybody is served for a moment more."""
+        self._signals.add(sig)
+        if self._on_stop is not None:
+            self._on_stop()
+        super().handle_exit(sig, frame)
+
+    async def main_loop(self) -> None:
+        """Until told to end, and the moment that a balancer needs."""
+        await super().main_loop()
+        self.server_state.draining = True
+        until = time.monotonic() + DRAIN_S
+        while self._signals == {signal.SIGTERM} and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
+            await asyncio.sleep(0.1)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal; a second one does not wait for requests in flight."""
-        previous = {
-            number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        """Stop on a signal; a second SIGINT does not wait for requests in flight."""
+        previous = {number: signal.signal(number, self.handle_exit) for number in self._ends_on}
         try:
             yield
         finally:
@@ -235,8 +278,21 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str | None) -> None:
-    """Serve until told to stop."""
+def check_tls(certificate: str, key: str) -> None:
+    """Raises ssl.SSLError when these files cannot be used: told once, before anybody serves."""
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+
+
+def run(
+    app: Any,
+    listener: socket.socket,
+    *,
+    certificate: str | None,
+    key: str | None,
+    ends_on: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    on_stop: Callable[[], None] | None = None,
+) -> None:
+    """Serve until one of the signals `ends_on`; `on_stop` is called by the signal."""
     config = Config(
         app,
         http=BoundedProtocol,
@@ -258,4 +314,4 @@ def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str 
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    _Server(config).run(sockets=[listener])
+    _Server(config, ends_on, on_stop).run(sockets=[listener])

@@ -88,9 +88,17 @@ def later_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[.
 
 
 def tables(database: Database) -> set[str]:
-    """Those that are there."""
+    """Those that are there; a partition is part of its table."""
     with database.read() as connection:
-        return set(inspect(connection).get_table_names())
+        return {
+            name
+            for name in inspect(connection).get_table_names()
+            if not name.startswith("audit_event_")
+        }
+
+
+def _is_no_partition(name: str | None, kind: str, _parents: object) -> bool:
+    return kind != "table" or not (name or "").startswith("audit_event_")
 
 
 def test_the_newest_migration_is_known_by_name() -> None:
@@ -131,7 +139,11 @@ def test_the_migrated_schema_is_the_schema(new_database: Callable[[], Database])
     with database.read() as connection:
         # SQLite has no identity columns: there a default would always differ.
         defaults = database.dialect is Dialect.POSTGRESQL
-        options = {"compare_type": True, "compare_server_default": defaults}
+        options = {
+            "compare_type": True,
+            "compare_server_default": defaults,
+            "include_name": _is_no_partition,
+        }
         differences = compare_metadata(
             MigrationContext.configure(connection, opts=options), metadata
         )
@@ -147,7 +159,10 @@ def test_the_comparison_would_notice(new_database: Callable[[], Database]) -> No
         connection.execute(text("alter table organization add column colour text"))
 
     with database.read() as connection:
-        differences = compare_metadata(MigrationContext.configure(connection), metadata)
+        options = {"include_name": _is_no_partition}
+        differences = compare_metadata(
+            MigrationContext.configure(connection, opts=options), metadata
+        )
     assert {difference[0] for difference in differences} == {"remove_column", "add_index"}
 
 

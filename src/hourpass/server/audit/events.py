@@ -50,6 +50,7 @@ class Event(StrEnum):
     OPERATOR_CREDENTIAL_REMOVED = "operator.credential_removed"
     AUDIT_EXPORTED = "audit.exported"
     BACKUP_RESTORED = "backup.restored"
+    AUDIT_PRUNED = "audit.pruned"
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,13 +48,13 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; it waits for no writer."""
-        with _in_our_words(), self.reader.begin() as connection:
+        with in_our_words(), self.reader.begin() as connection:
             yield connection
 
     @contextmanager
     def look(self) -> Iterator[Connection]:
         """For one statement that only reads: without a transaction it takes one round trip."""
-        with _in_our_words(), self.looker.connect() as connection:
+        with in_our_words(), self.looker.connect() as connection:
             yield connection
 
     @contextmanager
@@ -64,7 +64,7 @@ class Database:
         On SQLite it holds the write lock from its first statement: read inside it what it
         decides on, and keep it short.
         """
-        with _in_our_words(), self.turn, self.engine.begin() as connection:
+        with in_our_words(), self.turn, self.engine.begin() as connection:
             yield connection
 
     def now(self, connection: Connection) -> datetime:
@@ -83,7 +83,7 @@ class Database:
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
+def in_our_words() -> Iterator[None]:
     """Failures of connection or disk become DatabaseUnavailable; bugs stay what they are."""
     try:
         yield

@@ -4,6 +4,9 @@ Alembic is loaded where it is needed: in the usual case, a database of this vers
 wait a tenth of a second for it.
 """
 
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -22,6 +25,7 @@ NEWEST = "0008"
 OLDEST_BESIDE = "0008"
 # Any number: what counts is that every Hourpass takes the same lock.
 _LOCK = 4_865_717_170
+_ASK_AGAIN_S = 0.05
 _TABLE_TIMEOUT_MS = 2000
 _LOCK_TIMED_OUT = "55P03"
 NEWER_WARNING = (
@@ -60,17 +64,21 @@ def revision(database: Database) -> str | None:
 def upgrade(database: Database) -> SchemaState:
     """Migrate, all or nothing, and return what the state was before.
 
-    A database that is NEWER or AHEAD is left alone: a newer Hourpass has been here. Raises
-    DatabaseUnavailable, with nothing changed, when others keep a table to themselves for long.
+    A database that is NEWER or AHEAD is left alone: a newer Hourpass has been here. What a
+    migration has to do beside everybody who writes, its `prepare` does before, in transactions of
+    its own. Raises DatabaseUnavailable when others keep a table to themselves for long; then it
+    can be run again.
     """
     try:
-        return _upgrade(database)
+        with _turn(database):
+            _prepare(database)
+            return _upgrade(database)
     except DatabaseUnavailable as fault:
         if getattr(getattr(fault.__cause__, "orig", None), "sqlstate", None) != _LOCK_TIMED_OUT:
             raise
         raise DatabaseUnavailable(
-            "another session (pg_dump, say) keeps a table that has to change; nothing was "
-            "changed, run `hourpass migrate` again when it is done"
+            "another session (pg_dump, say) keeps a table that has to change; run `hourpass "
+            "migrate` again when it is done"
         ) from fault
 
 
@@ -91,6 +99,38 @@ def _upgrade(database: Database) -> SchemaState:
             connection.execute(delete(schema_version))
             connection.execute(insert(schema_version).values(id=1, oldest_beside=OLDEST_BESIDE))
         return before
+
+
+@contextmanager
+def _turn(database: Database) -> Iterator[None]:
+    """One upgrade at a time. Asks again and again: what is built beside everybody who writes waits
+    for all who are in a statement, and so must not be waited for in one."""
+    if database.dialect is not Dialect.POSTGRESQL:
+        yield
+        return
+    key = {"key": _LOCK + 1}
+    with database.look() as connection:
+        while not connection.execute(text("SELECT pg_try_advisory_lock(:key)"), key).scalar_one():
+            time.sleep(_ASK_AGAIN_S)
+        try:
+            yield
+        finally:
+            connection.execute(text("SELECT pg_advisory_unlock(:key)"), key)
+
+
+def _prepare(database: Database) -> None:
+    with database.read() as connection:
+        if _state(connection) is not SchemaState.BEHIND:
+            return
+        from alembic.migration import MigrationContext
+        from alembic.script import ScriptDirectory
+
+        heads = MigrationContext.configure(connection).get_current_heads()
+    script = ScriptDirectory.from_config(_config())
+    for pending in reversed([*script.iterate_revisions("heads", heads)]):
+        prepare = getattr(pending.module, "prepare", None)
+        if prepare is not None:
+            prepare(database)
 
 
 def _state(connection: Connection) -> SchemaState:

@@ -3,6 +3,7 @@
 import asyncio
 import ipaddress
 import json
+import os
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from itertools import count
@@ -29,8 +30,7 @@ BODY_TIMEOUT_S = 10.0
 WRITE_WHOLE = "hourpass.write_whole"
 # Another: gives an asyncio.Event that is set when the server begins to end.
 ENDING = "hourpass.ending"
-_PROCESS = uuid4().hex[:12]
-_numbers = count(1)
+_process, _numbers = uuid4().hex[:12], count(1)
 _compact = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` would make one each time
 
 JSON = (b"content-type", b"application/json")
@@ -60,7 +60,17 @@ def joined(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
 
 def new_request_id() -> str:
     """Unique over all processes and restarts; in the audit trail and in every answer's header."""
-    return f"{_PROCESS}-{next(_numbers):x}"
+    return f"{_process}-{next(_numbers):x}"
+
+
+def _begin_numbers() -> None:
+    """A forked process counts for itself, or two would give the same IDs."""
+    global _process, _numbers
+    _process, _numbers = uuid4().hex[:12], count(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_numbers)
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
