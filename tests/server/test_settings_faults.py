@@ -74,7 +74,12 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
         {"MASTER_KEY": KEY, "MASTER_KEY_FILE": "/dev/null"},
         "MASTER_KEY_FILE: set this or HOURPASS_MASTER_KEY, not both",
     ),
-    "metrics": ({"METRICS_PORT": "9090"}, "METRICS_PORT: not available in this version; unset it"),
+    "metrics on the same port": (
+        {"METRICS_PORT": "9090", "PORT": "9090"},
+        "METRICS_PORT and HOURPASS_PORT have to differ",
+    ),
+    "metrics port no number": ({"METRICS_PORT": "yes"}, "METRICS_PORT: Input should be a valid"),
+    "metrics port too high": ({"METRICS_PORT": "65536"}, "METRICS_PORT: Input should be less than"),
     "limits of another kind": ({"LIMITS_URL": "memcached://x"}, "LIMITS_URL: give an address that"),
     "limits without a host": ({"LIMITS_URL": "redis://"}, "LIMITS_URL: give redis://<host>"),
     "limits that could wait": (

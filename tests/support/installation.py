@@ -163,6 +163,8 @@ class Finished:
 class Server:
     """`hourpass serve` as a process of its own on an installation."""
 
+    verify: ssl.SSLContext | bool = True  # whom its callers trust, when it does TLS itself
+
     def __init__(
         self,
         installation: Installation,
@@ -189,9 +191,7 @@ class Server:
                 cwd=self.installation.folder,
                 start_new_session=True,
             )
-        certificate = self._environ.get("HOURPASS_TLS_CERT_FILE")
-        trust = True if certificate is None else ssl.create_default_context(cafile=certificate)
-        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False, verify=trust)
+        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False, verify=self.verify)
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -205,9 +205,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Its base URL, which is its issuer as well, except with TLS."""
-        if "HOURPASS_TLS_CERT_FILE" in self._environ:
-            return f"https://127.0.0.1:{self.installation.port}"
+        """Its base URL, which is its issuer as well."""
         return f"http://localhost:{self.installation.port}"
 
     def token(self, credentials: Credentials, **parameters: str) -> httpx.Response:

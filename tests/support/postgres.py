@@ -118,6 +118,16 @@ class Cluster:
         assert self._process is not None
         return self._process.poll() is not None
 
+    def restart_as_standby(self) -> None:
+        """A standby whose primary is away: it can be read, and becomes a primary by `promote`."""
+        self.stop()
+        (self._data / "standby.signal").touch()
+        self.start()
+
+    def promote(self) -> None:
+        """End the recovery of a standby."""
+        self.execute("select pg_promote()")
+
     def stop(self, how: int = signal.SIGINT) -> None:
         """SIGINT: orderly; SIGQUIT: as in a crash."""
         assert self._process is not None

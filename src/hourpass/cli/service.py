@@ -25,8 +25,10 @@ from hourpass.server.audit.events import SYSTEM, Origin
 from hourpass.server.audit.partitions import keep_partitions
 from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
+from hourpass.server.config import Settings
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
+from hourpass.server.metrics.shared import SharedCounting
 from hourpass.server.operators import lifecycle
 from hourpass.server.refused import Conflict
 from hourpass.server.supervisor import Supervisor
@@ -132,6 +134,18 @@ def _show_set_up_link(opened: Context) -> None:
     sys.stdout.flush()
 
 
+def _listen_for_metrics(settings: Settings) -> socket.socket | None:
+    if settings.metrics_port is None:
+        return None
+    try:
+        return http_server.listen(settings.metrics_host, settings.metrics_port)
+    except OSError as fault:
+        refuse(
+            f"cannot listen on {settings.metrics_host} port {settings.metrics_port}: "
+            f"{fault.strerror or fault}; set HOURPASS_METRICS_HOST and HOURPASS_METRICS_PORT"
+        )
+
+
 def _listen_and_run(opened: Context) -> int:
     """Serve until told to stop; the exit status."""
     settings = opened.settings
@@ -159,18 +173,30 @@ def _listen_and_run(opened: Context) -> int:
     )
     if sys.stdout.isatty():
         _show_set_up_link(opened)
+    watcher = _listen_for_metrics(settings)
     if settings.workers == 1:
-        return _run(opened, listener)
-    return _supervise(opened, listener)
+        return _run(opened, listener, watcher)
+    return _supervise(opened, listener, watcher)
 
 
-def _supervise(opened: Context, listener: socket.socket) -> int:
+def _supervise(opened: Context, listener: socket.socket, watcher: socket.socket | None) -> int:
     """Serve by several workers; whatever is done once has been done before this."""
     opened.database.close()  # two processes cannot use one connection
-    # What all processes share has to be there before the first fork, and what a dead one leaves
-    # behind is cleared by `on_end`. A thread must not be started here: see `supervisor`.
+    # What all processes share has to be there before the first fork. No thread is started here
+    # (see `supervisor`): what needs one is a work of its own, `beside`.
     works = [partial(guard, partial(_work, opened, listener))] * opened.settings.workers
-    return Supervisor(works, listener).run()
+    if watcher is None:
+        return Supervisor(works, listener).run()
+    with SharedCounting() as counting:
+        beside = partial(guard, partial(_show_metrics, opened, watcher, counting))
+        return Supervisor(works, listener, beside=[beside], on_end=counting.forget).run()
+
+
+def _show_metrics(opened: Context, watcher: socket.socket, counting: SharedCounting) -> int:
+    """What the process beside the workers does."""
+    from hourpass.server.metrics import serving
+
+    return serving.beside(opened, watcher, counting)
 
 
 def _work(opened: Context, listener: socket.socket) -> int:
@@ -183,17 +209,24 @@ def _work(opened: Context, listener: socket.socket) -> int:
 def _run(
     opened: Context,
     listener: socket.socket,
+    watcher: socket.socket | None = None,
     *,
     ends_on: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
 ) -> int:
     settings = opened.settings
     app = App(opened)
-    http_server.run(
-        app,
-        listener,
-        certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
-        key=str(settings.tls_key_file) if settings.tls_key_file else None,
-        ends_on=ends_on,
-        on_stop=app.stop_soon,
-    )
+    with contextlib.ExitStack() as stack:
+        if watcher is not None and app.meters is not None:
+            from hourpass.server.metrics import serving
+
+            port = serving.of_this_process(opened, watcher, app.readiness, app.meters)
+            stack.callback(port.close)
+        http_server.run(
+            app.asgi,
+            listener,
+            certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
+            key=str(settings.tls_key_file) if settings.tls_key_file else None,
+            ends_on=ends_on,
+            on_stop=app.readiness.stop,
+        )
     return EXIT_BROKEN if app.broken else 0

@@ -25,6 +25,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from hourpass.oauth.errors import HeadersTooLarge, InvalidRequest
+from hourpass.server.connections import KEPT_BACK, MOST, Connections, files_allowed
 from hourpass.server.endpoints.http import (
     ENDING,
     WRITE_WHOLE,
@@ -58,14 +59,18 @@ class BoundedProtocol(HttpToolsProtocol):
     _octets = 0  # of the request that is arriving, taken by nobody
     _deadline: asyncio.TimerHandle | None = None
     _ending: asyncio.Event | None = None
+    _every = Connections()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """A connection that never sends a head is closed."""
+        """A connection that never sends a head is closed; one there is no room for, at once."""
         super().connection_made(transport)
         self._arm()
+        if not self._every.enter(self, transport.close):
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The deadline goes with the connection."""
+        self._every.leave(self)
         self._disarm()
         super().connection_lost(exc)
 
@@ -101,6 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is whole: to the app, or to the refusal when it is too large."""
         self._in_head, self._octets = False, 0
         self._disarm()
+        self._every.is_busy(self)
         if self._head > MAX_HEAD:
             self.app = _headers_too_large  # for the rest of this connection, which it closes
         elif b"#" in self.url:
@@ -143,8 +149,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Answered before its end: the rest of the request gets ten seconds."""
         super().on_response_complete()
-        if not self._in_head and self.cycle.response_complete:
-            self._arm()
+        if self.cycle.response_complete:  # else another request came behind this one
+            self._every.is_idle(self)
+            if not self._in_head:
+                self._arm()
 
     def _cut_off(self) -> None:
         """End the connection; with 431 where only this head can be meant by it."""
@@ -201,6 +209,7 @@ def _write_whole(
     close = b"" if cycle.keep_alive else b"connection: close\r\n"
     tail = joined((*cycle.default_headers, *more)) + close + b"\r\n"
     cycle.response_started = cycle.response_complete = True
+    cycle.scope.pop("extensions", None)  # which hold the cycle: let go without the collector
     cycle.transport.write(STATUS_LINE[status] + head + tail + body)
     cycle.message_event.set()
     if not cycle.keep_alive:
@@ -314,4 +323,5 @@ def run(
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
+    BoundedProtocol._every.most = min(MOST, files_allowed() - KEPT_BACK)
     _Server(config, ends_on, on_stop).run(sockets=[listener])

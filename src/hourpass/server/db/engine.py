@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +18,11 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 _NOW = select(func.clock_timestamp())
+
+PATIENCE_S: ContextVar[float | None] = ContextVar("PATIENCE_S", default=None)
+"""How long a statement may take in this context (and in threads begun in it) when the database
+does not keep its own time; None: for ever. Longer than `statement_timeout`, so that a database
+which is well speaks first."""
 
 
 class Dialect(StrEnum):

@@ -66,8 +66,8 @@ def upgrade(database: Database) -> SchemaState:
 
     A database that is NEWER or AHEAD is left alone: a newer Hourpass has been here. What a
     migration has to do beside everybody who writes, its `prepare` does before, in transactions of
-    its own. Raises DatabaseUnavailable when others keep a table to themselves for long; then it
-    can be run again.
+    its own. Raises DatabaseUnavailable, with nothing else changed, when others keep a table to
+    themselves for long.
     """
     try:
         with _turn(database):
@@ -77,8 +77,8 @@ def upgrade(database: Database) -> SchemaState:
         if getattr(getattr(fault.__cause__, "orig", None), "sqlstate", None) != _LOCK_TIMED_OUT:
             raise
         raise DatabaseUnavailable(
-            "another session (pg_dump, say) keeps a table that has to change; run `hourpass "
-            "migrate` again when it is done"
+            "another session (pg_dump, say) keeps a table that has to change; nothing was "
+            "changed, run `hourpass migrate` again when it is done"
         ) from fault
 
 

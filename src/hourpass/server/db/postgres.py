@@ -1,6 +1,7 @@
 """PostgreSQL: connections that give up in time, and the settings that durability needs."""
 
 import time
+from collections.abc import Generator
 from typing import Any
 
 import psycopg
@@ -11,7 +12,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
+from hourpass.server.db.engine import PATIENCE_S, Database, DatabaseUnavailable, Dialect
 
 # The server may have gone without a word: notice within seconds instead of the kernel's minutes.
 # Of several hosts each may take the time to connect, and callers wait for two seconds.
@@ -47,6 +48,7 @@ def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
         max_overflow=0,
         pool_timeout=2,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,  # they would be in the text of errors, which are logged
     )
     _ask_after_idling(engine)
     event.listen(engine, "do_connect", _connect)
@@ -107,10 +109,30 @@ def is_unreplicated(notice: psycopg.errors.Diagnostic) -> bool:
     return notice.sqlstate == "01000" and "synchronous replication" in text
 
 
+class DatabaseHangs(psycopg.OperationalError):
+    """It took the statement and does not answer, not even to say that it took too long."""
+
+
 class _Connection(psycopg.Connection[Any]):
-    """One whose commits are done when the standby has them too, where there is one."""
+    """One whose commits are done when the standby has them too, where there is one.
+
+    It gives up a statement after PATIENCE_S, and itself with it. `statement_timeout` is the
+    database's to keep: one that is stopped, cut off or waiting for its standby does not, and its
+    kernel goes on acknowledging.
+    """
 
     _unreplicated = False
+
+    def wait(self, gen: Any, *how: Any, **named: Any) -> Any:
+        """Raises DatabaseHangs: what the statement did is not known then."""
+        patience_s = PATIENCE_S.get()
+        if patience_s is None:
+            return super().wait(gen, *how, **named)
+        try:
+            return super().wait(_until(time.monotonic() + patience_s, gen), *how, **named)
+        except DatabaseHangs:
+            self.close()
+            raise
 
     def commit(self) -> None:
         """Raises OperationalError when the standby did not confirm."""
@@ -125,6 +147,19 @@ class _Connection(psycopg.Connection[Any]):
 
     def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         self._unreplicated |= is_unreplicated(notice)
+
+
+def _until(deadline: float, statement: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """The same, unless the deadline comes first: psycopg looks in ten times a second."""
+    try:
+        wanted = next(statement)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > deadline:
+                raise DatabaseHangs("the database did not answer in time")
+            wanted = statement.send(ready)
+    except StopIteration as done:
+        return done.value
 
 
 def _connect(
@@ -168,6 +203,8 @@ def _ask_after_idling(engine: Engine) -> None:
             return
         try:
             engine.dialect.do_ping(connection)
+        except DatabaseHangs:
+            raise  # nor would it take a new connection
         except psycopg.Error as fault:
             raise DisconnectionError("the database has closed this connection") from fault
 

@@ -256,12 +256,14 @@ class PostgresCommit:
             return connection
         if time.monotonic() < self._not_before:
             raise CommitUnknown("the database was out of reach a moment ago")
-        self._not_before = time.monotonic() + _RECONNECT_EVERY_S
-        connection = raw_connection(self._url, statement_timeout_s=2.0)
+        try:
+            connection = raw_connection(self._url, statement_timeout_s=2.0)
+        finally:  # to find out can take seconds, in which others came
+            self._not_before = time.monotonic() + _RECONNECT_EVERY_S
         connection.add_notice_handler(self._on_notice)
+        self._connection = connection  # from here on it can be abandoned
         for statement in _PLANS:
             connection.execute(statement)
-        self._connection = connection
         self._remembered.clear()
         self._clock = None
         return connection
