@@ -77,8 +77,8 @@ def upgrade(database: Database) -> SchemaState:
         if getattr(getattr(fault.__cause__, "orig", None), "sqlstate", None) != _LOCK_TIMED_OUT:
             raise
         raise DatabaseUnavailable(
-            "another session (pg_dump, say) keeps a table that has to change; run `hourpass "
-            "migrate` again when it is done"
+            "another session (pg_dump, say) keeps a table that has to change; nothing was "
+            "changed, run `hourpass migrate` again when it is done"
         ) from fault
 
 
