@@ -15,6 +15,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from faults import objectives
 from faults.outcome import Outcome, page
 from faults.programme import PROGRAMME, Fault
 from faults.scene import Scene
@@ -50,6 +51,8 @@ def main() -> int:
     target = asked.results or (None if asked.only else _RESULTS)
     if target is not None:
         target.write_text(page(outcomes, versions()))
+    if target == _RESULTS:
+        objectives.write()
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 

@@ -1,7 +1,11 @@
-"""Clocks that jump, by libfaketime in the server's process alone."""
+"""Clocks that jump, by libfaketime in the server's process alone.
+
+Under it waits end late, so how long callers waited says nothing of the server and is left out.
+"""
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from faults import journal
@@ -33,7 +37,7 @@ def jumps(scene: Scene) -> Iterator[Outcome]:
                 load.wait_until_well()
             if off > 5:
                 problem = f"a token says it was issued {off:.0f} s from now"
-            yield judged(
+            yield _without_times(
                 "the clock of a node jumps 90 days forward, and back",
                 "PostgreSQL",
                 load,
@@ -56,7 +60,7 @@ def jumps(scene: Scene) -> Iterator[Outcome]:
                 problem = _cannot_verify(server)
             if not problem and abs(went - _HOUR) > 60:
                 problem = f"tokens were issued {went:.0f} s from now, not an hour: no jump"
-            yield judged(
+            yield _without_times(
                 "the clock jumps an hour backward, and forward again",
                 "SQLite",
                 load,
@@ -64,6 +68,13 @@ def jumps(scene: Scene) -> Iterator[Outcome]:
                 recovery="by itself",
                 problem=problem,
             )
+
+
+def _without_times(
+    fault: str, database: str, load: Load, server: Server, *, recovery: str, problem: str
+) -> Outcome:
+    outcome = judged(fault, database, load, server, recovery=recovery, problem=problem)
+    return replace(outcome, window=None)
 
 
 class _Clock:

@@ -14,7 +14,7 @@ from faults.scene import Scene, judged, serving
 from support.installation import Server
 
 _LEFT = 200_000  # octets that are free when the load begins
-_BROKEN = 3  # what `serve` ends with after an I/O error
+BROKEN = 3  # what `serve` ends with after an I/O error
 
 
 def full_sqlite(scene: Scene) -> Iterator[Outcome]:
@@ -25,7 +25,7 @@ def full_sqlite(scene: Scene) -> Iterator[Outcome]:
             with load.on(server.url):
                 time.sleep(1)
                 scene.say("SQLite: filling the disk")
-                _fill(disk)
+                fill(disk, leave=_LEFT)
                 _wait_for_failures(load)
                 time.sleep(3)
                 scene.say("SQLite: making the disk larger")
@@ -45,7 +45,7 @@ def full_postgres(scene: Scene) -> Iterator[Outcome]:
             with load.on(server.url):
                 time.sleep(1)
                 scene.say("PostgreSQL: filling the disk")
-                _fill(disk)
+                fill(disk, leave=_LEFT)
                 _wait_for_failures(load)
                 time.sleep(3)
                 scene.say("PostgreSQL: making the disk larger")
@@ -68,12 +68,12 @@ def fsync_error(scene: Scene) -> Iterator[Outcome]:
             with load.on(server.url):
                 time.sleep(1)
                 scene.say("SQLite: fsync fails")
-                with _failing_syncs(server.process.pid):
+                with failing_syncs(server.process.pid):
                     status = server.process.wait(30)
                 time.sleep(1)
                 server.start()
                 load.wait_until_well()
-            problem = "" if status == _BROKEN else f"serve ended with {status}, not {_BROKEN}"
+            problem = "" if status == BROKEN else f"serve ended with {status}, not {BROKEN}"
             yield judged(
                 "fsync fails (EIO)", "SQLite", load, server, recovery="restart", problem=problem
             )
@@ -195,7 +195,8 @@ def ext4(folder: Path, megabytes: int) -> Iterator[Ext4]:
 
 
 @contextlib.contextmanager
-def _failing_syncs(pid: int) -> Iterator[None]:
+def failing_syncs(pid: int) -> Iterator[None]:
+    """Every fsync of that process is an I/O error, as soon as strace has begun."""
     calls = "fsync,fdatasync"
     tracer = subprocess.Popen(
         [
@@ -211,11 +212,11 @@ def _failing_syncs(pid: int) -> Iterator[None]:
         tracer.wait(10)
 
 
-def _fill(folder: Path) -> None:
-    """Leave only so much that the load itself fills it within a moment."""
+def fill(folder: Path, *, leave: int) -> None:
+    """With a file, so that only so many octets are free."""
     free = os.statvfs(folder)
     with (folder / "filler").open("wb") as file:
-        for _ in range(max(0, free.f_bavail * free.f_frsize - _LEFT) // 65536):
+        for _ in range(max(0, free.f_bavail * free.f_frsize - leave) // 65536):
             file.write(bytes(65536))
 
 

@@ -1,4 +1,4 @@
-"""A Patroni cluster loses its primary in five ways, under the load of two Hourpass nodes.
+"""A Patroni cluster loses a server in seven ways, under the load of two Hourpass nodes.
 
 One node reaches the database through HAProxy, the other by a URL that names all three hosts.
 """
@@ -20,6 +20,7 @@ from support.installation import Installation, Server
 _PORT = 5000  # as deploy/high-availability/postgresql.cfg has it
 _CUT_S = 14
 _STOPPED_S = 5
+_ALONE_S = 3
 _WELL_AGAIN_S = 90.0
 _THREADS = 3
 
@@ -57,7 +58,7 @@ def failovers(scene: Scene) -> Iterator[Outcome]:
 
 
 def _faults(cluster: Cluster, network: Network) -> dict[str, Callable[[], None]]:
-    """What is done, each to the node that is the primary then."""
+    """What is done, each to the node that is the primary, or the standby, then."""
 
     def kill_postgres() -> None:
         cluster.kill_postgres(cluster.primary())
@@ -66,6 +67,19 @@ def _faults(cluster: Cluster, network: Network) -> dict[str, Callable[[], None]]
         node = cluster.primary()
         cluster.kill_all(node)
         cluster.wait_for_primary(node)
+        cluster.start_patroni(node)
+
+    def kill_patroni() -> None:
+        node = cluster.primary()
+        cluster.kill_patroni(node)
+        cluster.wait_for_primary(node)
+        time.sleep(_ALONE_S)
+        cluster.start_patroni(node)
+
+    def kill_standby() -> None:
+        node = cluster.standby()
+        cluster.kill_all(node)
+        time.sleep(_ALONE_S)
         cluster.start_patroni(node)
 
     def cut_off() -> None:
@@ -83,6 +97,8 @@ def _faults(cluster: Cluster, network: Network) -> dict[str, Callable[[], None]]
     return {
         "kill -9 of the primary's postmaster": kill_postgres,
         "kill -9 of Patroni and PostgreSQL on the primary": kill_node,
+        "kill -9 of Patroni alone: two servers take themselves for the primary": kill_patroni,
+        "kill -9 of Patroni and PostgreSQL on the synchronous standby": kill_standby,
         "switchover": cluster.switch_over,
         f"primary cut off from the network for {_CUT_S} s": cut_off,
         f"primary hangs (kill -STOP) for {_STOPPED_S} s": stop,

@@ -65,6 +65,10 @@ class Cluster:
         """The node that is it now."""
         return self._nodes("leader", self._members())[0]
 
+    def standby(self) -> int:
+        """The node whose copy every commit waits for now."""
+        return self._nodes("sync_standby", self._members())[0]
+
     def wait_until_whole(self) -> None:
         """Until there are a primary, a synchronous standby and another one."""
         self._wait(self._is_whole, "the cluster did not become whole")
@@ -85,9 +89,13 @@ class Cluster:
 
     def kill_all(self, node: int) -> None:
         """`kill -9` of Patroni and PostgreSQL; `start_patroni` brings them back."""
+        self.kill_patroni(node)
+        self.signal_postgres(node, signal.SIGKILL)
+
+    def kill_patroni(self, node: int) -> None:
+        """`kill -9` of Patroni: its PostgreSQL lives on, and nobody looks after it."""
         self._patroni[node].kill()
         self._patroni[node].wait()
-        self.signal_postgres(node, signal.SIGKILL)
 
     def signal_postgres(self, node: int, number: int) -> None:
         """To every process of PostgreSQL on that node."""
@@ -101,9 +109,7 @@ class Cluster:
 
     def switch_over(self) -> None:
         """As planned maintenance does: the synchronous standby takes over."""
-        members = self._members()
-        candidate = self._nodes("sync_standby", members)[0]
-        leader = self._nodes("leader", members)[0]
+        candidate, leader = self.standby(), self.primary()
         answer = httpx.post(
             f"http://{address(leader)}:8008/switchover",
             json={"leader": f"db{leader}", "candidate": f"db{candidate}"},

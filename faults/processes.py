@@ -44,8 +44,8 @@ def postgresql_killed(scene: Scene) -> Iterator[Outcome]:
     with scene.postgres() as (installation, cluster):
         load = Load(installation)
         with serving(installation) as server:
-            with load.on(server.url):
-                for number in range(_TIMES):
+            for number in range(_TIMES):
+                with load.on(server.url):
                     scene.say(f"PostgreSQL crashes, {number + 1} of {_TIMES}")
                     time.sleep(1)
                     cluster.stop(signal.SIGQUIT)
@@ -53,7 +53,7 @@ def postgresql_killed(scene: Scene) -> Iterator[Outcome]:
                     cluster.start()
                     load.wait_until_well()
             yield judged(
-                f"PostgreSQL crashes {_TIMES} times, down for half a second",
+                f"PostgreSQL crashes {_TIMES} times, each for half a second (times: of the last)",
                 "PostgreSQL",
                 load,
                 server,

@@ -1,6 +1,10 @@
 """The unit files: systemd takes them, they confine the server, and they fit its own numbers."""
 
+import json
+import os
 import re
+import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +15,7 @@ from shipped_settings import values as all_values
 
 from hourpass.server.app import EXIT_BROKEN
 from hourpass.server.http_server import GRACE_S
+from support.installation import Installation, clean_environ
 from support.proxies.process import DEPLOY, program
 
 UNITS = ("hourpass.service", "hourpass-backup.service", "hourpass-backup.timer")
@@ -84,6 +89,61 @@ def test_both_services_are_the_same_user_with_the_same_settings() -> None:
     user = value(server, "User")
     sysusers = (DEPLOY / "systemd" / "hourpass.sysusers").read_text("utf-8")
     assert re.search(rf"^u {user} - ", sysusers, re.MULTILINE)
+
+
+def test_the_backup_line_makes_a_backup_and_drops_old_ones(
+    sqlite_installation: Installation,
+) -> None:
+    """As systemd runs it: `%%` is a percent sign, `%S` the folder of state."""
+    installation = sqlite_installation
+    backups = installation.folder / "hourpass-backups"
+    backups.mkdir()
+    old = backups / "hourpass-20200101T000000Z.db"
+    old.touch()
+    os.utime(old, (0, 0))
+    installation.create_client("customers:read")  # so that there is a database
+    meaning = {"%": "%", "S": str(installation.folder)}
+    for line in all_values(unit("hourpass-backup.service"), "ExecStart"):
+        hourpass = Path(sys.executable).with_name("hourpass")
+        command = line.replace("/opt/hourpass/bin/hourpass", str(hourpass))
+        command = re.sub("%(.)", lambda sign: meaning[sign[1]], command)
+        environ = {**clean_environ(), **installation.environ}
+        subprocess.run(shlex.split(command), env=environ, check=True, capture_output=True)
+
+    (made,) = backups.iterdir()
+    assert re.fullmatch(r"hourpass-\d{8}T\d{6}Z\.db", made.name)
+    assert made != old
+
+
+def test_the_command_for_administrators_reads_the_settings_of_the_service(
+    postgres_installation: Installation,
+) -> None:
+    """Those of the environment file, and with PostgreSQL the two secrets."""
+    installation = postgres_installation
+    etc = installation.folder / "etc"
+    etc.mkdir()
+    shutil.copy(DEPLOY / "systemd" / "hourpass.env", etc)
+    (etc / "hourpass.toml").write_text(installation.catalogue.read_text())
+    (etc / "master.key").write_text(installation.environ["HOURPASS_MASTER_KEY"])
+    (etc / "database-url").write_text(installation.environ["HOURPASS_DATABASE_URL"])
+    script = (DEPLOY / "systemd" / "hourpass-admin").read_text("utf-8")
+    hourpass = str(Path(sys.executable).with_name("hourpass"))
+    script = script.replace("/etc/hourpass", str(etc)).replace(
+        "/opt/hourpass/bin/hourpass", hourpass
+    )
+    made = installation.create_client("customers:read")
+
+    done = subprocess.run(
+        ["sh", "-c", script, "hourpass-admin", "clients", "show", made.client_id, "--json"],
+        env=clean_environ(),
+        cwd=installation.folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)["client_id"] == made.client_id
 
 
 @pytest.mark.parametrize("name", ["postgresql.conf", "tls.conf"])
