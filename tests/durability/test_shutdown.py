@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from half_requests import HalfRequest, until_closed
 
@@ -51,6 +52,31 @@ def test_requests_in_flight_are_answered_before_the_end(ending: Server) -> None:
     assert not any(Path(f"/proc/{pid}").exists() for pid in served_by)
     issued = ending.installation.events(event="token.issued")
     assert len(issued) == IN_FLIGHT + 1
+
+
+def test_a_balancer_has_a_moment_to_go_elsewhere(ending: Server) -> None:
+    """After SIGTERM everybody is served still, but not ready, and answers close connections."""
+    credentials = ending.installation.create_client("customers:read")
+    kept = ending.token(credentials)
+    assert "connection" not in kept.headers
+    assert ending.process is not None
+
+    os.killpg(ending.process.pid, signal.SIGTERM)
+    statuses = []
+    while True:
+        try:
+            ready = httpx.get(f"{ending.url}/readyz", trust_env=False)
+            answer = ending.token(credentials)
+        except httpx.TransportError:
+            break  # it takes no connections any more
+        statuses.append((ready.status_code, answer.status_code))
+        if ready.status_code == 503:
+            assert answer.headers["connection"] == "close"
+        time.sleep(0.05)
+
+    assert {token for _, token in statuses} == {200}
+    assert (503, 200) in statuses
+    assert ending.process.wait(15) == 0
 
 
 def test_a_second_signal_does_not_wait(ending: Server) -> None:

@@ -48,6 +48,10 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "algorithm none": ({"SIGNING_ALGORITHM": "none"}, "SIGNING_ALGORITHM: Input should be 'ES256'"),
     "algorithm HS256": ({"SIGNING_ALGORITHM": "HS256"}, "SIGNING_ALGORITHM: Input should be"),
     "no key period": ({"KEY_PERIOD_DAYS": "0"}, "KEY_PERIOD_DAYS: Input should be greater than"),
+    "events kept for no time": (
+        {"AUDIT_RETENTION_DAYS": "0"},
+        "AUDIT_RETENTION_DAYS: Input should be greater than or equal to 1",
+    ),
     "log level": ({"LOG_LEVEL": "loud"}, "LOG_LEVEL: Input should be 'debug', 'info'"),
     "certificate not there": (
         {"TLS_CERT_FILE": "no.pem"},

@@ -225,7 +225,7 @@ class Server:
         assert self.process is not None
         self.http.close()
         if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGTERM)
+            os.killpg(self.process.pid, signal.SIGINT)  # which waits for no balancer
         return self.process.wait(20)
 
 

@@ -13,6 +13,7 @@ from functools import partial
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 from hourpass import __version__
 from hourpass.cli.failures import guard
@@ -21,6 +22,7 @@ from hourpass.cli.scopes import read_text
 from hourpass.server import config, context, http_server, logs
 from hourpass.server.app import EXIT_BROKEN, App
 from hourpass.server.audit.events import SYSTEM, Origin
+from hourpass.server.audit.partitions import keep_partitions
 from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
 from hourpass.server.config import Settings
@@ -70,12 +72,19 @@ def serve(
 def migrate(as_json: AsJson = False) -> None:
     """Bring the database up to this version. Harmless when it is."""
     settings = config.load()
-    opened = context.open_context(settings, may_migrate=True, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
+    with Console(stderr=True).status("bringing the database up to date …"):
+        opened = context.open_context(
+            settings, may_migrate=True, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S
+        )
+        try:
+            keep_partitions(opened.database)
+        finally:
+            opened.database.close()
     location = opened.database.location
-    opened.database.close()
     if as_json:
-        print_json({"database": location, "version": __version__, "state": "current"})
-    else:
+        state = "newer" if opened.was_newer else "current"
+        print_json({"database": location, "version": __version__, "state": state})
+    elif not opened.was_newer:  # else there was a line about it
         say(f"{location} is up to date.")
 
 

@@ -16,6 +16,7 @@ from hourpass.server import request_ids
 from hourpass.server.chores import Chores
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
+from hourpass.server.db.engine import PATIENCE_S
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
@@ -37,6 +38,7 @@ from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
 from hourpass.server.tokens.commit_sqlite import SqliteCommit
+from hourpass.server.tokens.failures import FailureBudgets
 from hourpass.server.tokens.issue import TokenWriter
 from hourpass.server.tokens.live import Known, LiveChecks
 from hourpass.server.tokens.standing_store import (
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
+_PATIENCE_S = 2.0
 _BELOW = {
     "/api/v1/": ("hourpass.server.api.application", "ManagementApi"),
     "/admin/": ("hourpass.server.admin.application", "AdminPages"),
@@ -71,8 +74,11 @@ class App:
         self._commits = CommitLoop(
             _backend(context), self._on_broken, writer.answer, meter=self.meters
         )
-        self.readiness = readiness(settings, {"commits": lambda: self._commits.fault})
+        self.readiness = readiness(
+            settings, {"commits": lambda: self._commits.fault}, saw_newer=context.was_newer
+        )
         self._live = online_checks(context)
+        self._failures = FailureBudgets()
         path = urlsplit(settings.issuer).path
         url = settings.limits_url
         self._limiter = Limiter(None if url is None else url.get_secret_value())
@@ -83,7 +89,7 @@ class App:
         self._routes = _routes(
             settings.issuer,
             {
-                "/token": TokenEndpoint(commits, settings.trusted_proxies),
+                "/token": TokenEndpoint(commits, self._failures, settings.trusted_proxies),
                 "/introspect": introspect,
                 "/revoke": self._inquiry("revoke", revocation(context.database)),
                 "/verify": verify,
@@ -137,6 +143,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the exact path; whatever goes wrong, the caller gets an answer in JSON."""
         if scope["type"] == "http":
+            PATIENCE_S.set(_PATIENCE_S)  # of this request, whose caller waits
             endpoint = self._routes.get(scope["path"])
             if endpoint is None:
                 endpoint = self._mounted(scope["path"])
@@ -192,7 +199,9 @@ class App:
 
     def _inquiry(self, name: str, answer: InquiryAnswer) -> InquiryEndpoint:
         trusted = self._context.settings.trusted_proxies
-        return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
+        return InquiryEndpoint(
+            self._live, self._commits, self._failures, trusted, name=name, answer=answer
+        )
 
     async def _is_ready(self) -> bool:
         return (await self.readiness.report_async()).is_ready
@@ -203,7 +212,7 @@ class App:
             self.broken = True
             _log.critical("the disk failed in a commit; ending, start again when it is well")
             with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGTERM)
+                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGINT)
 
 
 def _meters(context: Context) -> "Meters | None":

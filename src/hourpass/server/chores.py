@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from hourpass.server.audit import upkeep
 from hourpass.server.clients import once
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
@@ -54,11 +55,17 @@ def _purge_revoked_tokens(context: Context) -> None:
     revoke.purge(context.database)
 
 
+def _keep_up_audit(context: Context) -> timedelta:
+    days = context.settings.audit_retention_days
+    return timedelta(seconds=upkeep.keep_up(context.database, days))
+
+
 _MINUTE = timedelta(minutes=1)
 CHORES = (
     Chore(name="the timetable of signing keys", every=_MINUTE, run=_keep_timetable),
     Chore(name="forgetting old idempotency keys", every=_MINUTE, run=_purge_idempotency_keys),
     Chore(name="forgetting expired revocations", every=_MINUTE, run=_purge_revoked_tokens),
+    Chore(name="the upkeep of the audit trail", every=_MINUTE, run=_keep_up_audit),
 )
 
 
@@ -70,6 +77,7 @@ class Chores:
         self._chores = chores
         self._lock = SessionLock(context.database, _LOCK)
         self._is_holder = False
+        self._is_away = False
         self._due_at: dict[str, float] = {}
         self._stopping = threading.Event()
         self._task: asyncio.Task[None] | None = None
@@ -87,28 +95,34 @@ class Chores:
                 await self._task
 
     async def _run(self) -> None:
-        look: asyncio.Task[None] | None = None
+        look: asyncio.Task[bool] | None = None
         try:
             while True:
                 look = asyncio.create_task(asyncio.to_thread(self.look))
-                await asyncio.shield(look)
-                await asyncio.sleep(LOOK_EVERY_S)
+                if not await asyncio.shield(look):
+                    await asyncio.sleep(LOOK_EVERY_S)
         finally:
             if look is not None and not look.done():
                 await asyncio.wait((look,), timeout=_STOP_WITHIN_S)
             if look is None or look.done():
                 await asyncio.to_thread(self._lock.release)
 
-    def look(self) -> None:
-        """Do what is due, if it is this process that does the chores. Raises nothing."""
+    def look(self) -> bool:
+        """Do what is due, if it is this process that does the chores. Raises nothing.
+
+        True: something is due again already.
+        """
         if not self._holds():
-            return
+            return False
+        more = False
         for chore in self._chores:
             if self._stopping.is_set():
-                return
+                return False
             if time.monotonic() >= self._due_at.get(chore.name, 0.0):
                 again = self._do(chore)
+                more |= not again
                 self._due_at[chore.name] = time.monotonic() + again.total_seconds()
+        return more
 
     def release(self) -> None:
         """Let another process do them."""
@@ -117,9 +131,12 @@ class Chores:
     def _holds(self) -> bool:
         try:
             holds = self._lock.is_ours()
+            self._is_away = False
         except DatabaseUnavailable as fault:
             holds = False
-            _log.warning("the chores wait for the database: %s", fault)
+            if not self._is_away:  # once, not with every look
+                self._is_away = True
+                _log.warning("the chores wait for the database: %s", fault)
         except Exception:  # noqa: BLE001  (one bad look must not end the chores for good)
             holds = False
             _log.exception("whose turn the chores are could not be told; trying again")

@@ -31,8 +31,6 @@ from hourpass.server.keys.master import MasterKeys
 
 PREFIX = "HOURPASS_"
 _WITH_FILE_FORM = ("master_key", "database_url", "limits_url")
-# Named by the contract, not acted upon yet: set, they would promise what does not happen.
-_NOT_YET = ("AUDIT_RETENTION_DAYS",)
 
 
 class SettingsFault(Exception):
@@ -105,6 +103,12 @@ class Settings(BaseModel):
         description="`redis://`, `rediss://`, `valkey://`, `valkeys://` or `unix://…`: the Valkey "
         "or Redis in which all processes count one limit of requests. Without it each process "
         "counts for itself. Also as HOURPASS_LIMITS_URL_FILE.",
+    )
+    audit_retention_days: int | None = Field(
+        default=None,
+        ge=1,
+        le=36_500,
+        description="Audit events older than this many days are removed. Default: kept for ever.",
     )
     leaks: Literal["suspend", "alert"] = Field(
         default="suspend",
@@ -239,11 +243,7 @@ class Settings(BaseModel):
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in force; raises SettingsFault with every fault found."""
     environ = os.environ if environ is None else environ
-    faults = [
-        f"{PREFIX}{name}: not available in this version; unset it"
-        for name in _NOT_YET
-        if environ.get(PREFIX + name)
-    ]
+    faults: list[str] = []
     path, table = _configuration(environ, faults)
     secrets = _file_forms(environ, table, faults)
     values: dict[str, Any] = {**table, **secrets}

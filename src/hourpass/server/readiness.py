@@ -14,7 +14,7 @@ from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
 
 from hourpass.server.config import Settings
-from hourpass.server.db.probe import PARTS, PostgresProbe, Probe, SqliteProbe, Unreachable
+from hourpass.server.db.probe import PARTS, PostgresProbe, Probe, Schema, SqliteProbe, Unreachable
 
 BUDGET_S = 2.0
 Fault = str
@@ -140,13 +140,19 @@ class Readiness:
             _log.info("ready again")
 
 
-def readiness(settings: Settings, parts: Mapping[str, Callable[[], Fault]]) -> Readiness:
-    """That of a server with these settings; nothing is connected yet."""
+def readiness(
+    settings: Settings, parts: Mapping[str, Callable[[], Fault]], *, saw_newer: bool
+) -> Readiness:
+    """That of a server with these settings; nothing is connected yet.
+
+    `saw_newer`: that the schema is a newer version's was told when it started.
+    """
+    schema = Schema(saw_newer=saw_newer)
     probe: Probe
     if settings.is_postgresql:
-        probe = PostgresProbe(settings.database_url.get_secret_value())
+        probe = PostgresProbe(settings.database_url.get_secret_value(), schema)
     else:
-        probe = SqliteProbe(settings.sqlite_path)
+        probe = SqliteProbe(settings.sqlite_path, schema)
     return Readiness(probe, parts)
 
 

@@ -52,6 +52,10 @@ def _event(name: str, /, *, client: str | None = "CRM sync", **detail: object) -
             _event("client.updated", name_before="CRM", name="CRM sync", limit_per_minute=None),
             "ana@example.com renamed CRM sync, before “CRM”; its limit: the API’s own",
         ),
+        (
+            _event("audit.pruned", client=None, before="2026-01-01T00:00:00.000000Z", events=1200),
+            "ana@example.com removed 1,200 audit events: all from before 2026-01-01",
+        ),
         (_event("token.issued", scope="a:read"), "CRM sync got a token for a:read"),
         (
             _event("token.refused", reason="wrong_secret", count=1200),

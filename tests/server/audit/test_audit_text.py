@@ -77,7 +77,7 @@ def test_the_list_of_events_is_the_contracts() -> None:
         "organization": "created updated suspended activated",
         "operator": "invited created updated removed reset signed_in sign_in_failed signed_out "
         "credential_added credential_removed",
-        "audit": "exported",
+        "audit": "exported pruned",  # pruned: by ADR 11
         "backup": "restored",
     }
     contract = {f"{noun}.{verb}" for noun, verbs in nouns.items() for verb in verbs.split()}

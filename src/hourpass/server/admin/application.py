@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from starlette.responses import Response
 
-from hourpass.oauth.errors import RequestTimeout, RequestTooLarge
+from hourpass.oauth.errors import RequestTimeout, RequestTooLarge, TemporarilyUnavailable
 from hourpass.server.admin import assets
 from hourpass.server.admin.pages import ALL
 from hourpass.server.admin.refusals import sentence
@@ -19,6 +19,7 @@ from hourpass.server.admin.routing import Page, find
 from hourpass.server.admin.visit import Site, Visit, who_is
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.endpoints.gate import Gate
 from hourpass.server.endpoints.http import (
     ROUTE,
     Headers,
@@ -68,6 +69,7 @@ class AdminPages:
     def __init__(self, context: Context) -> None:
         self._site = Site(context)
         self._limiter = anyio.CapacityLimiter(_THREADS)
+        self._gate = Gate(_THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to its answer."""
@@ -92,7 +94,11 @@ class AdminPages:
         try:
             if method == "POST":
                 visit.form = await _form(scope, receive)
-            return await anyio.to_thread.run_sync(_answer, visit, limiter=self._limiter)
+            return await self._gate.through(
+                lambda: anyio.to_thread.run_sync(_answer, visit, limiter=self._limiter)
+            )
+        except TemporarilyUnavailable:  # a thread may still be busy with this visit
+            return _calm(self._visit(scope, method, path))
         except (RequestTooLarge, RequestTimeout):
             words = "That was more than this page takes, or it did not arrive in time."
             response = visit.page("error.html", status=413, title="Too much", words=words)

@@ -107,7 +107,7 @@ class LiveTail(Response):
                 return _OVER
             with database.read() as connection:
                 self._visit.now = database.now(connection)
-                found = store.page(connection, self._wanted, limit=_AT_ONCE, after_id=self._floor)
+                found = store.written_after(connection, self._wanted, self._floor, limit=_AT_ONCE)
             fresh = [event for event in found if event.id not in self._sent]
             skipped = len(found) == _AT_ONCE and found[-1].id > self._top
             self._floor, self._top = self._top, max([self._top, *(e.id for e in found)])

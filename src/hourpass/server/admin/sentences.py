@@ -131,6 +131,16 @@ def _about_person(words: str) -> Callable[[StoredEvent], Sentence]:
     return make
 
 
+def _pruned(event: StoredEvent) -> Sentence:
+    count = event.detail.get("events")
+    number = f"{count:,} audit events" if isinstance(count, int) else "audit events"
+    return Sentence(
+        actor=event.actor.name,
+        deed=f"removed {number}",
+        more=f": all from before {_text(event, 'before')[:10]}",
+    )
+
+
 def _signed_up(event: StoredEvent) -> Sentence:
     email = _text(event, "email")
     more = f" as {email}" if email and email != event.actor.name else ""
@@ -188,6 +198,7 @@ _DEEDS: dict[str, tuple[str, _Tell | None]] = {
     "backup.restored": ("restored a backup", None),
 }
 _SENTENCES: dict[str, Callable[[StoredEvent], Sentence]] = {
+    "audit.pruned": _pruned,
     "client.updated": _updated,
     "token.issued": _issued,
     "token.refused": _refused,

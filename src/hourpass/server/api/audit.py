@@ -12,7 +12,8 @@ from hourpass.server.api.call import Call, needs
 from hourpass.server.api.document import PREFIX, described
 from hourpass.server.audit import export, store
 from hourpass.server.audit.events import printable
-from hourpass.server.audit.store import EventFilter
+from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.cursors import BadCursor
 
 router = APIRouter(prefix=PREFIX, tags=["Audit trail"])
 
@@ -31,12 +32,16 @@ _LINES_AT_ONCE = 200
 def list_(call: Reader, query: Annotated[given.EventsWanted, Query()]) -> Response:
     """Those of the caller's organization; with `hourpass.organizations:read`, all."""
     filters: dict[str, object] = {"list": "events", **query.model_dump(exclude={"limit", "cursor"})}
-    before = call.place(filters, query.cursor)
+    place = call.place(filters, query.cursor)
+    try:
+        before = None if place is None else Place.from_json(place)
+    except ValueError:  # written by a version that had another order
+        raise BadCursor from None
     wanted = _filter(call, query)
     with call.database.read() as connection:
-        found = store.page(connection, wanted, limit=query.limit + 1, before_id=before)
+        found = store.page(connection, wanted, limit=query.limit + 1, before=before)
     shown = found[: query.limit]
-    more = shown[-1].id if len(found) > query.limit else None
+    more = Place.of(shown[-1]).as_json() if len(found) > query.limit else None
     return call.page([stored.as_json() for stored in shown], filters, more)
 
 

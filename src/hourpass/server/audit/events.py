@@ -49,6 +49,8 @@ class Event(StrEnum):
     OPERATOR_CREDENTIAL_ADDED = "operator.credential_added"
     OPERATOR_CREDENTIAL_REMOVED = "operator.credential_removed"
     AUDIT_EXPORTED = "audit.exported"
+    AUDIT_PRUNED = "audit.pruned"
+    BACKUP_RESTORED = "backup.restored"
 
 
 @dataclass(frozen=True, slots=True)

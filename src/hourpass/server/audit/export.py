@@ -74,12 +74,14 @@ def _exported(
         )
         store.record(connection, [event], database.now(connection))
         last = store.newest_id(connection)
-    done = 0
-    while done < last:
+    read: store.Place | None = None
+    while True:
         with database.read() as connection:
-            batch = store.after(connection, wanted, after_id=done, limit=_AT_ONCE)
-        yield from (line(stored) for stored in batch if stored.id <= last)
-        done = batch[-1].id if len(batch) == _AT_ONCE else last
+            batch = store.following(connection, wanted, read, newest_id=last, limit=_AT_ONCE)
+        yield from map(line, batch)
+        if len(batch) < _AT_ONCE:
+            return
+        read = store.Place.of(batch[-1])
 
 
 def _json_line(stored: StoredEvent) -> str:

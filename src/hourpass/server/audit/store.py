@@ -3,13 +3,16 @@
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
-from sqlalchemy import Connection, Row, Select, insert, select, text
+from sqlalchemy import Connection, Row, Select, insert, or_, select, text
 
 from hourpass.server.audit.events import Actor, AuditEvent, StoredEvent
+from hourpass.server.db.engine import Dialect
 from hourpass.server.db.schema import audit_event as table
+from hourpass.server.db.schema import micros, moment
 
+_MONTH = timedelta(days=32)
 _APPEND = insert(table)  # made once: to make a statement costs more than to execute it
 
 
@@ -25,6 +28,31 @@ class EventFilter:
     until: datetime | None = None
     is_deed: bool = False
     """Only what somebody did: all but the tokens that were issued."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """A place in the trail, whose order is that of time and, within a moment, of the IDs."""
+
+    time: datetime
+    id: int
+
+    @classmethod
+    def of(cls, stored: StoredEvent) -> "Place":
+        """That of an event."""
+        return cls(time=stored.time, id=stored.id)
+
+    @classmethod
+    def from_json(cls, value: object) -> "Place":
+        """What `as_json` made; raises ValueError for anything else."""
+        match value:
+            case [int(at), int(number)]:
+                return cls(time=moment(at), id=number)
+        raise ValueError("no place in the audit trail")
+
+    def as_json(self) -> list[int]:
+        """For a cursor: microseconds since 1970, and the ID."""
+        return [micros(self.time), self.id]
 
 
 def record(connection: Connection, events: Sequence[AuditEvent], now: datetime) -> None:
@@ -51,19 +79,35 @@ def values(event: AuditEvent, now: datetime) -> dict[str, object]:
 
 
 def page(
-    connection: Connection,
-    wanted: EventFilter,
-    *,
-    limit: int,
-    before_id: int | None = None,
-    after_id: int | None = None,
+    connection: Connection, wanted: EventFilter, *, limit: int, before: Place | None = None
 ) -> list[StoredEvent]:
-    """Up to `limit` events older than `before_id` and younger than `after_id`, newest first."""
-    query = _filtered(wanted).order_by(table.c.id.desc()).limit(limit)
-    if before_id is not None:
-        query = query.where(table.c.id < before_id)
-    if after_id is not None:
-        query = query.where(table.c.id > after_id)
+    """Up to `limit` events before a place in the trail, newest first."""
+    query = _filtered(wanted).order_by(table.c.time.desc(), table.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(table.c.time <= before.time).where(
+            or_(table.c.time < before.time, table.c.id < before.id)
+        )
+    if connection.dialect.name == Dialect.POSTGRESQL:
+        # Mostly a month has all that is asked for: spare the other partitions the question.
+        end = datetime.now(UTC) if wanted.until is None else wanted.until
+        begin = _earlier(end if before is None else min(end, before.time), _MONTH)
+        if wanted.since is None or wanted.since < begin:
+            found = connection.execute(query.where(table.c.time >= begin)).all()
+            if len(found) == limit:
+                return [_stored(row) for row in found]
+    return [_stored(row) for row in connection.execute(query)]
+
+
+def written_after(
+    connection: Connection, wanted: EventFilter, after_id: int, *, limit: int
+) -> list[StoredEvent]:
+    """The last `limit` events that were written after the one with this ID, the last one first.
+
+    On PostgreSQL those of the last month: no other partition is asked.
+    """
+    query = _filtered(wanted).where(table.c.id > after_id).order_by(table.c.id.desc()).limit(limit)
+    if connection.dialect.name == Dialect.POSTGRESQL:
+        query = query.where(table.c.time >= datetime.now(UTC) - _MONTH)
     return [_stored(row) for row in connection.execute(query)]
 
 
@@ -75,11 +119,25 @@ def oldest_first(connection: Connection, wanted: EventFilter) -> Iterator[Stored
             yield _stored(row)
 
 
-def after(
-    connection: Connection, wanted: EventFilter, *, after_id: int, limit: int
+def following(
+    connection: Connection,
+    wanted: EventFilter,
+    after: Place | None,
+    *,
+    newest_id: int,
+    limit: int,
 ) -> list[StoredEvent]:
-    """Up to `limit` events younger than `after_id`, in the order written."""
-    query = _filtered(wanted).where(table.c.id > after_id).order_by(table.c.id).limit(limit)
+    """Up to `limit` events after a place, oldest first, without those after `newest_id`."""
+    query = _filtered(wanted).where(table.c.id <= newest_id)
+    if after is not None:
+        query = query.where(table.c.time >= after.time).where(
+            or_(table.c.time > after.time, table.c.id > after.id)
+        )
+    query = query.order_by(table.c.time, table.c.id).limit(limit)
+    if connection.dialect.name == Dialect.POSTGRESQL and after is not None:
+        found = connection.execute(query.where(table.c.time < after.time + _MONTH)).all()
+        if len(found) == limit:
+            return [_stored(row) for row in found]
     return [_stored(row) for row in connection.execute(query)]
 
 
@@ -87,24 +145,29 @@ def newest_details(
     connection: Connection, event: str, organization: str | None, since: datetime, *, limit: int
 ) -> list[dict[str, object]]:
     """The details of the newest events of a kind from `since` on; None: of every organization."""
-    first = select(table.c.id).where(table.c.time >= since).order_by(table.c.time, table.c.id)
-    begin = connection.execute(first.limit(1)).scalar_one_or_none()
-    if begin is None:
-        return []
-    # By number and kind, which have an index together; by time it would walk every token issued.
-    query = select(table.c.detail).where(
-        table.c.event == event, table.c.id >= begin, table.c.time >= since
-    )
+    query = select(table.c.detail).where(table.c.event == event, table.c.time >= since)
     if organization is not None:
         query = query.where(table.c.organization == organization)
-    query = query.order_by(table.c.id.desc()).limit(limit)
+    query = query.order_by(table.c.time.desc(), table.c.id.desc()).limit(limit)
     return [json.loads(text) for text in connection.scalars(query)]
 
 
 def newest_id(connection: Connection) -> int:
     """The ID of the last event written; 0 before the first."""
     query = select(table.c.id).order_by(table.c.id.desc()).limit(1)
-    return connection.execute(query).scalar_one_or_none() or 0
+    recent = query.where(table.c.time >= datetime.now(UTC) - _MONTH)  # of few partitions
+    for each in (recent, query) if connection.dialect.name == Dialect.POSTGRESQL else (query,):
+        number: int | None = connection.execute(each).scalar_one_or_none()
+        if number is not None:
+            return number
+    return 0
+
+
+def _earlier(moment: datetime, by: timedelta) -> datetime:
+    try:
+        return moment - by
+    except OverflowError:  # somebody asked for the year 1
+        return moment
 
 
 def _filtered(wanted: EventFilter) -> Select[tuple[object, ...]]:

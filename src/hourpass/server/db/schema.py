@@ -72,6 +72,14 @@ metadata = MetaData(
     }
 )
 
+# One row, written by each migration: the oldest schema whose Hourpass may use this database.
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True),
+    Column("oldest_beside", String(32), nullable=False),
+)
+
 # One row: counters that tell every process when what it remembers is out of date.
 installation = Table(
     "installation",
@@ -167,11 +175,13 @@ usage = Table(
     Column("last_issued_at", Moment),
 )
 
-# No foreign keys: what was done outlives what it was done to.
+# No foreign keys: what was done outlives what it was done to. On PostgreSQL it is partitioned by
+# month of `time` (`audit.partitions`); there its numbers come from a sequence, and `id` is the
+# primary key of each partition. It is read in the order of time, then number.
 audit_event = Table(
     "audit_event",
     metadata,
-    Column("id", _Number, Identity(always=True), primary_key=True),
+    Column("id", _Number, primary_key=True),
     Column("time", Moment, nullable=False, index=True),
     Column("event", String(40), nullable=False),
     Column("actor_type", String(10), nullable=False),
@@ -183,26 +193,27 @@ audit_event = Table(
     Column("request_id", Text),
     Column("ip", Text),
     Column("detail", Text, nullable=False),
-    Index(None, "client_id", "id"),
+    Index(None, "client_id", "time"),
+    Index(None, "organization", "time"),
     # Issued tokens are nearly all rows: the others have small indexes of their own.
     Index(
         "ix_audit_event_deed",
         "event",
-        "id",
+        "time",
         sqlite_where=text("event <> 'token.issued'"),
         postgresql_where=text("event <> 'token.issued'"),
     ),
     Index(
         "ix_audit_event_deed_client",
         "client_id",
-        "id",
+        "time",
         sqlite_where=text("event <> 'token.issued'"),
         postgresql_where=text("event <> 'token.issued'"),
     ),
     Index(
         "ix_audit_event_deed_actor",
         "actor_id",
-        "id",
+        "time",
         sqlite_where=text("event <> 'token.issued'"),
         postgresql_where=text("event <> 'token.issued'"),
     ),

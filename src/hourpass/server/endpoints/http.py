@@ -14,6 +14,7 @@ from hourpass.oauth.errors import (
     RequestTimeout,
     RequestTooLarge,
     TemporarilyUnavailable,
+    TooManyAttempts,
 )
 from hourpass.server.request_ids import new_request_id
 
@@ -152,6 +153,8 @@ def refusal(error: OAuthError) -> Answer:
         headers.append((b"connection", b"close"))  # the rest of the body is not read
     elif isinstance(error, TemporarilyUnavailable):
         headers.append((b"retry-after", b"1"))
+    elif isinstance(error, TooManyAttempts):
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
     return Answer(error.status, headers, json_bytes(members))
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from hourpass.server.endpoints.http import (
     JSON,
     NO_STORE,
+    REFUSED,
     Answer,
     Networks,
     Receive,
@@ -19,11 +20,13 @@ from hourpass.server.endpoints.http import (
     all_of,
     caller_address,
     joined,
+    refusal,
     serve_post,
 )
 from hourpass.server.tokens import authenticate
 from hourpass.server.tokens.commit import Joined
 from hourpass.server.tokens.exchange import Refused
+from hourpass.server.tokens.failures import FailureBudgets
 
 _HEADERS = [JSON, *NO_STORE]
 _HEAD = joined(_HEADERS)
@@ -39,9 +42,10 @@ class Commits(Protocol):
 class TokenEndpoint:
     """The token endpoint of one issuer."""
 
-    def __init__(self, loop: Commits, trusted_proxies: Networks) -> None:
+    def __init__(self, loop: Commits, failures: FailureBudgets, trusted_proxies: Networks) -> None:
         """`loop` signs, too: what it gives for a good request is the body of the answer."""
         self._loop = loop
+        self._failures = failures
         self._trusted = tuple(trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -52,7 +56,9 @@ class TokenEndpoint:
         ip = caller_address(scope, self._trusted)
         outcome = await self._loop.join(raw_request(scope, body, request_id, ip))
         if isinstance(outcome, Refused):
-            raise outcome.error
+            # Not raised: its frames would hold the outcome again.
+            scope[REFUSED] = error = self._failures.answer_to(outcome)
+            return refusal(error)
         return Answer(200, _HEADERS, outcome, _HEAD)
 
 

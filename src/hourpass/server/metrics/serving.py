@@ -46,7 +46,8 @@ def beside(context: Context, listener: socket.socket, counting: SharedCounting) 
     def workers() -> str:
         return "" if any(counting.pids()) else "no worker is running"
 
-    ready = readiness(context.settings, {"workers": workers})
+    # That the schema is a newer version's is told by whoever started the workers.
+    ready = readiness(context.settings, {"workers": workers}, saw_newer=True)
     ending = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
