@@ -70,7 +70,7 @@ class _Installation(Collector):
             yield family
         read = GaugeMetricFamily(
             "hourpass_figures_read_timestamp_seconds",
-            "When the figures of clients and keys were read; at most once a minute.",
+            "When the figures of clients, keys and audit rows were read; at most once a minute.",
         )
         if self._figures.read_at is not None:
             read.add_metric([], self._figures.read_at)
