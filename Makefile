@@ -47,8 +47,8 @@ bench: $(V)/.ready ## Measure; writes bench/results.md
 screenshots: $(V)/.ready browser ## Make the pictures of docs/ and README anew
 	PYTHONPATH=tests $(BIN)/python tests/docs/screenshots.py
 
-faults: $(V)/.ready ## Hard faults: 50 rounds of kill -9 on each database
-	PYTHONPATH=.:tests $(BIN)/python -m faults
+faults: $(V)/.ready ## Hard faults; writes faults/results.md (as root also those of disks and failover)
+	faults/run
 
 fuzz: $(V)/.ready ## Fuzz every parser, a minute each (SECONDS=60)
 	$(BIN)/uv pip install -q --python $(BIN)/python --target $(V)/fuzz --require-hashes -r fuzz/requirements.txt
@@ -61,6 +61,8 @@ docs: $(V)/.ready ## Make docs/settings.md and docs/conformance.md anew
 lock: $(V)/.ready ## Pin all dependencies anew, with hashes
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header - -o requirements/uv.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra server --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt --extra server --extra otel pyproject.toml -o requirements/server.txt
+	echo hatchling | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt - -o requirements/build.txt
 
 clean: ## Remove what the targets above made
 	rm -rf $(V) .mypy_cache .ruff_cache .import_linter_cache .hypothesis

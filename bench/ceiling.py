@@ -15,6 +15,7 @@ from hourpass.server.endpoints.http import Receive, Scope, Send
 from hourpass.server.endpoints.token import TokenEndpoint
 from hourpass.server.tokens.authenticate import RawRequest
 from hourpass.server.tokens.exchange import Granted, Issued, Refused, read
+from hourpass.server.tokens.failures import FailureBudgets
 from hourpass.server.tokens.issue import TokenWriter
 
 _GRANTED = Granted("bookings:read customers:read", '"https://api.example.com"')
@@ -53,7 +54,8 @@ class _NoStorage:
 
 def main(port: int) -> None:
     """Serve until told to stop."""
-    endpoint = TokenEndpoint(_NoStorage(f"http://localhost:{port}"), ())  # type: ignore[arg-type]  # the part of a commit loop that it uses
+    storage = _NoStorage(f"http://localhost:{port}")
+    endpoint = TokenEndpoint(storage, FailureBudgets(), ())  # type: ignore[arg-type]  # the part of a commit loop that it uses
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":

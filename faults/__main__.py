@@ -1,50 +1,109 @@
-"""`python -m faults [--rounds 50]`: the crash rounds on both databases, data on a real disk."""
+"""The whole programme of faults: `faults/run [--only NAME] [--rounds 50]`.
+
+Exit status 1 when anything acknowledged was lost, or what should have recovered did not.
+"""
 
 import argparse
+import os
 import shutil
+import signal
 import sys
 import tempfile
+import traceback
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 
-from faults import crash
-from support.installation import Installation
-from support.postgres import Cluster
+from faults import objectives
+from faults.outcome import Outcome, page
+from faults.programme import PROGRAMME, Fault
+from faults.scene import Scene
+from faults.versions import versions
+
+_RESULTS = Path(__file__).parent / "results.md"
 
 
 def main() -> int:
-    """Run the rounds; exit status 1 when anything acknowledged was lost."""
-    parser = argparse.ArgumentParser(prog="python -m faults")
-    parser.add_argument("--rounds", type=int, default=50)
-    rounds = parser.parse_args().rounds
-    console = Console()
+    """Run what was asked for; write the results when that was all of it."""
+    parser = argparse.ArgumentParser(prog="faults/run", description="Hard faults, on purpose.")
+    parser.add_argument("--rounds", type=int, default=50, help="rounds of kill -9 (50)")
+    parser.add_argument(
+        "--only",
+        action="append",
+        metavar="NAME",
+        help="this one, or all whose names begin so; repeatable. "
+        f"Names: {', '.join(fault.name for fault in PROGRAMME)}",
+    )
+    parser.add_argument("--results", type=Path, help="write the page here (default: with all)")
+    asked = parser.parse_args()
+    chosen = [
+        fault
+        for fault in PROGRAMME
+        if asked.only is None or any(fault.name.startswith(name) for name in asked.only)
+    ]
+    if not chosen:
+        parser.error(f"no fault has a name that begins with {' or '.join(asked.only)}")
+    # So that everything is taken down again: namespaces, mounts and processes.
+    signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
+    outcomes = list(_run(chosen, asked.rounds))
+    target = asked.results or (None if asked.only else _RESULTS)
+    if target is not None:
+        target.write_text(page(outcomes, versions()))
+    if target == _RESULTS:
+        objectives.write()
+    return 0 if all(outcome.is_good for outcome in outcomes) else 1
+
+
+def _run(chosen: list[Fault], rounds: int) -> Iterator[Outcome]:
+    console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="hourpass-faults-"))
-    cluster = Cluster(folder)
-    lost = 0
+    folder.chmod(0o755)  # PostgreSQL below Patroni runs as another user
     try:
-        cluster.execute("create database hp")
-        for name, url, its_cluster in (
-            ("SQLite", f"sqlite:///{folder}/hp.db", None),
-            ("PostgreSQL", cluster.url("hp"), cluster),
-        ):
-            installation = Installation(folder / name, url)
-            installation.apply_catalogue()
-            with console.status(f"{name}: {rounds} rounds of kill -9 …"):
-                verdict = crash.run(installation, rounds, cluster=its_cluster)
-            installation.close()
-            lost += len(verdict.losses)
-            console.print(
-                f"{name}: {verdict.rounds} rounds, {verdict.tokens} tokens, "
-                f"{verdict.deeds} deeds acknowledged, {len(verdict.losses)} lost"
-            )
-            for line in verdict.losses[:10]:
-                console.print(f"  {line}")
+        for number, fault in enumerate(chosen, 1):
+            with console.status("") as status:
+
+                def say(text: str, title: str = f"{number}/{len(chosen)} {fault.name}") -> None:
+                    status.update(f"{title}: {text} …")
+
+                say("preparing")
+                for outcome in _outcomes(fault, Scene(folder, rounds, say)):
+                    console.print(_line(outcome))
+                    yield outcome
     finally:
-        cluster.remove()
         shutil.rmtree(folder, ignore_errors=True)
-    return 1 if lost else 0
+
+
+def _outcomes(fault: Fault, scene: Scene) -> Iterator[Outcome]:
+    """Those of one fault; whatever goes wrong is one too, and the next fault is run."""
+    missing = fault.missing()
+    if missing:
+        yield Outcome(fault=fault.title, database="", not_run=", ".join(missing))
+        return
+    try:
+        yield from fault.run(scene)
+    except Exception as problem:  # noqa: BLE001  (it goes into the results)
+        traceback.print_exc()
+        first = (str(problem).splitlines() or [type(problem).__name__])[0]
+        yield Outcome(fault=fault.title, database="", problem=first)
+
+
+def _line(outcome: Outcome) -> str:
+    where = f"{outcome.fault} ({outcome.database})" if outcome.database else outcome.fault
+    if outcome.not_run:
+        return f"{where}: not run: needs {outcome.not_run}"
+    seen = outcome.window
+    times = f", errors for {seen.errors_s:.1f} s, gap {seen.gap_s:.1f} s" if seen else ""
+    told = (
+        f"{where}: {outcome.tokens} tokens, {outcome.deeds} deeds acknowledged, "
+        f"{len(outcome.losses)} lost{times}; {outcome.problem or outcome.recovery}"
+    )
+    return "\n".join([told, *(f"  {loss}" for loss in outcome.losses[:10])])
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

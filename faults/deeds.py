@@ -5,6 +5,7 @@ The settings of the installation are in the environment.
 
 import random
 import sys
+import time
 from pathlib import Path
 
 from faults.journal import Journal
@@ -53,6 +54,7 @@ def main(path: Path) -> None:
                     clients.remove(client_id)
         except DatabaseUnavailable:
             journal.write(number=number, unknown=deed, client_id=client_id)
+            time.sleep(0.05)  # somebody who tries again does not hammer
             continue
         except lifecycle.NotFound:  # an earlier `delete`, whose end was unknown, was done
             journal.write(number=number, absent=deed, client_id=client_id)

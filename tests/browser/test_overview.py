@@ -69,6 +69,21 @@ def test_it_tells_how_things_stand_in_the_place(desk: Desk, acme: str) -> None:
     expect(page).to_have_url(f"{desk.server.url}/admin/clients?status=suspended")
 
 
+def test_all_that_expire_soon_are_a_click_away(desk: Desk, acme: str) -> None:
+    """The overview names the first five; the list shows every one of them, and no other."""
+    for number in range(6):
+        _client(desk, acme, f"Ends soon {number}", expires_in_days=3 + number)
+    _client(desk, acme, "Ends late", expires_in_days=90)
+    page = desk.open("/admin/")
+
+    page.get_by_role("link", name="All of them").click()
+
+    expect(page).to_have_url(f"{desk.server.url}/admin/clients?status=expiring")
+    expect(page.locator("tbody tr")).to_have_count(6)
+    expect(page.get_by_text("Ends late")).to_have_count(0)
+    expect(page.get_by_label("Status")).to_have_value("expiring")
+
+
 def test_a_new_place_shows_the_first_steps(desk: Desk, acme: str) -> None:
     """They go on until the first token; an auditor is offered nothing that would be refused."""
     page = desk.open("/admin/")

@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from command_outcomes import each, lines_of_refusal, refusal
+from command_outcomes import each, lines_of_refusal, refusal, wrong_usage
 
 from support.installation import MASTER_KEY, Finished, Installation
 
@@ -22,7 +22,7 @@ def test_all_settings_faults_are_listed(tmp_path: Path, sqlite_installation: Ins
         "HOURPASS_ISSUER": "http://auth.example.com/",
         "HOURPASS_MASTER_KEY": "hunter2",
         "HOURPASS_PORT": "eighty",
-        "HOURPASS_WORKERS": "4",
+        "HOURPASS_WORKERS": "0",
         "HOURPASS_TRUSTED_PROXIES": "10.0.0.0/8, proxy",
         "HOURPASS_SIGNING_ALGORITHM": "HS256",
         "HOURPASS_KEY_PERIOD_DAYS": "0",
@@ -81,6 +81,25 @@ def test_settings_that_do_not_go_together_are_all_listed(
     assert refusal(both, status=2) == (
         "HOURPASS_MASTER_KEY_FILE: set this or HOURPASS_MASTER_KEY, not both"
     )
+
+
+@pytest.mark.spec("contract", "Settings", "above 1 only with PostgreSQL")
+def test_workers_above_one_need_postgresql(sqlite_installation: Installation) -> None:
+    """Told with what to do; the option goes before the setting."""
+    option, setting = (
+        sqlite_installation.command(*words, environ=environ)
+        for words, environ in (
+            (("serve", "--workers", "2"), {"HOURPASS_WORKERS": "1"}),
+            (("serve",), {"HOURPASS_WORKERS": "2"}),
+        )
+    )
+
+    assert refusal(option, status=2) == refusal(setting, status=2)
+    assert refusal(option, status=2) == (
+        "HOURPASS_WORKERS: above 1 only with PostgreSQL, since one process serves an SQLite file; "
+        "set HOURPASS_DATABASE_URL to a postgresql:// URL, or take 1 worker"
+    )
+    assert "Usage: " in wrong_usage(sqlite_installation.command("serve", "--workers", "0"))
 
 
 def test_a_port_in_use_is_told(sqlite_installation: Installation) -> None:

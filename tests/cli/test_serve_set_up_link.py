@@ -1,6 +1,7 @@
 """`hourpass serve` shows the set-up link on a terminal, and nowhere else."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -34,7 +35,7 @@ def _printed(installation: Installation) -> str:
                     break
             except httpx.TransportError:
                 continue
-        process.terminate()
+        process.send_signal(signal.SIGINT)
         process.wait(20)
         os.set_blocking(ours, False)
         try:

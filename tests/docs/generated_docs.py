@@ -13,7 +13,6 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from hourpass.server import config
 from hourpass.server.config import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,8 +39,6 @@ be used are all listed when a command starts, and it ends with exit status 2.
 
 `HOURPASS_CONFIG` names the configuration file. Without it that is `hourpass.toml` in the current
 folder, else the one in the data directory.
-
-Refused in this version, because what they ask for does not happen yet: {not_yet}.
 """
 
 _CONFORMANCE_PAGE = """\
@@ -72,8 +69,7 @@ def settings_page() -> str:
         for name, field in Settings.model_fields.items()
         if name != "config_file"
     ]
-    not_yet = ", ".join(f"`{PREFIX}{name}`" for name in config._NOT_YET)
-    return _SETTINGS_PAGE.format(rows="\n".join(rows), not_yet=not_yet)
+    return _SETTINGS_PAGE.format(rows="\n".join(rows))
 
 
 def _default(value: Any) -> str:

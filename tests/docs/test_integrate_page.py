@@ -23,6 +23,8 @@ PROGRAMS: dict[str, tuple[str, ...]] = {
     "call.mjs": ("node", "call.mjs"),
     "call.go": ("go", "run", "call.go"),
     "Call.java": ("java", "Call.java"),
+    "call.php": ("php", "-d", "apc.enable_cli=1", "call.php"),
+    "call.rb": ("ruby", "call.rb"),
 }
 
 
@@ -63,12 +65,19 @@ def test_every_program_of_the_page_is_known() -> None:
     assert files == {f"file: {name}" for name in PROGRAMS}
 
 
+def _php_modules() -> set[str]:
+    listed = subprocess.run(("php", "-m"), capture_output=True, text=True, check=True)
+    return set(listed.stdout.lower().split())
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_gets_a_new_token_when_its_token_is_refused(name: str, tmp_path: Path) -> None:
     """Once: two tokens, two calls, and the answer to the second."""
     command = PROGRAMS[name]
     if shutil.which(command[0]) is None:
         pytest.skip(f"requires {command[0]}")
+    if command[0] == "php" and not {"curl", "apcu"} <= _php_modules():
+        pytest.skip("requires php with curl and APCu")
     text = next(block.text for block in blocks_of(_PAGE) if block.mark == f"file: {name}")
     with TokenServer() as server:
 

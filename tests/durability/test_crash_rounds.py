@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from faults import crash, journal
+from faults import crash, journal, judge
 
 from support.installation import Installation
 from support.postgres import Cluster
@@ -58,11 +58,11 @@ def test_a_deed_of_unknown_outcome_leaves_two_statuses_that_are_right(tmp_path: 
     assert expected.statuses == {"active"}
 
 
-def _replayed(path: Path, steps: list[dict[str, str]]) -> crash.Expected:
+def _replayed(path: Path, steps: list[dict[str, str]]) -> judge.Expected:
     path.unlink(missing_ok=True)
     written = journal.Journal(path)
     for step in steps:
         written.write(client_id="m2m_x", **step)
-    expected: dict[str, crash.Expected] = {}
-    crash.replay(path, expected, crash.Verdict())
+    expected: dict[str, judge.Expected] = {}
+    judge.replay(path, expected, judge.Verdict())
     return expected["m2m_x"]

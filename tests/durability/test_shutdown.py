@@ -2,72 +2,94 @@
 
 import os
 import signal
-import socket
 import time
+from collections.abc import Iterator
+from pathlib import Path
 
-from support.installation import Credentials, Server
+import httpx
+import pytest
+from half_requests import HalfRequest, until_closed
+
+from support.installation import Server
+from support.worker_lines import workers
 
 IN_FLIGHT = 20
-BODY = b"grant_type=client_credentials"
 
 
-def test_requests_in_flight_are_answered_before_the_end(server: Server) -> None:
+@pytest.fixture(
+    params=[
+        ("sqlite", "1"),
+        ("postgres", "1"),
+        ("postgres", "2"),
+    ],
+    ids=["SQLite", "PostgreSQL", "two workers"],
+)
+def ending(request: pytest.FixtureRequest) -> Iterator[Server]:
+    """A server that the test ends."""
+    database, count = request.param
+    installation = request.getfixturevalue(f"{database}_installation")
+    server = Server(installation, HOURPASS_WORKERS=count)
+    yield server
+    server.stop()
+
+
+def test_requests_in_flight_are_answered_before_the_end(ending: Server) -> None:
     """Half a request is here when SIGTERM comes; the other half still gets its token."""
-    credentials = server.installation.create_client("customers:read")
-    assert server.token(credentials).status_code == 200
-    assert server.process is not None
-    connections = [_half_a_request(server, credentials) for _ in range(IN_FLIGHT)]
+    credentials = ending.installation.create_client("customers:read")
+    assert ending.token(credentials).status_code == 200
+    assert ending.process is not None
+    served_by = workers(ending)
+    requests = [HalfRequest(ending, credentials) for _ in range(IN_FLIGHT)]
     time.sleep(0.2)
 
-    os.killpg(server.process.pid, signal.SIGTERM)
-    _until_closed(server)
-    for connection in connections:
-        connection.sendall(BODY[10:])
-    answers = [connection.recv(65536) for connection in connections]
+    os.killpg(ending.process.pid, signal.SIGTERM)  # as systemd does: to all of them
+    until_closed(ending)
+    answers = [request.finish() for request in requests]
 
     assert [answer.split(b"\r\n")[0] for answer in answers] == [b"HTTP/1.1 200 OK"] * IN_FLIGHT
     assert all(b"connection: close" in answer for answer in answers)
-    assert server.process.wait(15) == 0
-    issued = server.installation.events(event="token.issued")
+    assert ending.process.wait(15) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in served_by)
+    issued = ending.installation.events(event="token.issued")
     assert len(issued) == IN_FLIGHT + 1
-    for connection in connections:
-        connection.close()
 
 
-def test_a_second_signal_does_not_wait(server: Server) -> None:
-    """Whoever presses Ctrl-C twice means it: a stalled upload does not hold the server."""
-    credentials = server.installation.create_client("customers:read")
-    assert server.process is not None
-    with _half_a_request(server, credentials):
-        time.sleep(0.2)
-        begun = time.monotonic()
-        os.killpg(server.process.pid, signal.SIGINT)
-        time.sleep(0.3)
-        os.killpg(server.process.pid, signal.SIGINT)
+def test_a_balancer_has_a_moment_to_go_elsewhere(ending: Server) -> None:
+    """After SIGTERM everybody is served still, but not ready, and answers close connections."""
+    credentials = ending.installation.create_client("customers:read")
+    kept = ending.token(credentials)
+    assert "connection" not in kept.headers
+    assert ending.process is not None
 
-        server.process.wait(15)
-        assert time.monotonic() - begun < 5
-
-
-def _half_a_request(server: Server, credentials: Credentials) -> socket.socket:
-    connection = socket.create_connection(("127.0.0.1", server.installation.port), timeout=15)
-    head = (
-        "POST /token HTTP/1.1\r\nHost: localhost\r\n"
-        f"Authorization: {credentials.basic['Authorization']}\r\n"
-        "Content-Type: application/x-www-form-urlencoded\r\n"
-        f"Content-Length: {len(BODY)}\r\n\r\n"
-    )
-    connection.sendall(head.encode() + BODY[:10])
-    return connection
-
-
-def _until_closed(server: Server) -> None:
-    """Until the server takes no more connections: it has begun to end."""
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
+    os.killpg(ending.process.pid, signal.SIGTERM)
+    statuses = []
+    while True:
         try:
-            socket.create_connection(("127.0.0.1", server.installation.port), timeout=1).close()
-        except OSError:
-            return
-        time.sleep(0.01)
-    raise AssertionError("the server did not begin to end")
+            ready = httpx.get(f"{ending.url}/readyz", trust_env=False)
+            answer = ending.token(credentials)
+        except httpx.TransportError:
+            break  # it takes no connections any more
+        statuses.append((ready.status_code, answer.status_code))
+        if ready.status_code == 503:
+            assert answer.headers["connection"] == "close"
+        time.sleep(0.05)
+
+    assert {token for _, token in statuses} == {200}
+    assert (503, 200) in statuses
+    assert ending.process.wait(15) == 0
+
+
+def test_a_second_signal_does_not_wait(ending: Server) -> None:
+    """Whoever presses Ctrl-C twice means it: a stalled upload does not hold the server."""
+    credentials = ending.installation.create_client("customers:read")
+    assert ending.process is not None
+    stalled = HalfRequest(ending, credentials)
+    time.sleep(0.2)
+    begun = time.monotonic()
+    os.killpg(ending.process.pid, signal.SIGINT)
+    time.sleep(0.3)
+    os.killpg(ending.process.pid, signal.SIGINT)
+
+    ending.process.wait(15)
+    assert time.monotonic() - begun < 5
+    stalled.close()

@@ -14,6 +14,7 @@ import pytest
 from token_answers import refused, token_in
 
 from support.installation import Credentials, Installation, Server
+from support.metrics import Metrics, free_port, until
 from support.postgres import Cluster
 
 JWKS = "/.well-known/jwks.json"
@@ -53,7 +54,8 @@ class Outage:
         self.installation = Installation(folder, self.cluster.url("hp"))
         self.installation.apply_catalogue()
         self.credentials = self.installation.create_client("customers:read")
-        self.server = Server(self.installation)
+        self.metrics = Metrics(free_port())
+        self.server = Server(self.installation, **self.metrics.setting)
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
@@ -132,12 +134,13 @@ def test_without_its_database_a_server_issues_nothing_and_recovers_by_itself(
 
     with outage.stopped() if kind == "stopped" else outage.frozen():
         for _ in range(5):
-            token, ready, jwks, document, health = in_time(
+            token, ready, jwks, document, health, detailed = in_time(
                 lambda: server.token(credentials),
                 lambda: server.http.get("/readyz"),
                 lambda: server.http.get(JWKS),
                 lambda: server.http.get(METADATA),
                 lambda: server.http.get("/healthz"),
+                lambda: outage.metrics.get("/readyz"),
             )
             refused(token, 503, "temporarily_unavailable")
             assert token.headers["retry-after"] == "1"
@@ -145,10 +148,56 @@ def test_without_its_database_a_server_issues_nothing_and_recovers_by_itself(
             assert ready.headers["cache-control"] == "no-store"
             assert (jwks.content, document.content) == (keys.content, metadata.content)
             assert health.status_code == 200
+            assert detailed.status_code == 503
+            assert detailed.json()["parts"]["database"]["detail"]
 
     well_again(server, credentials)
     assert server.process.poll() is None
     assert "Traceback" not in server.log.read_text()
+
+
+def test_a_hung_database_makes_no_threads_pile_up(outage: Outage) -> None:
+    """However many ask whether it is ready, one look is under way; figures keep their values."""
+    server, metrics = outage.server, outage.metrics
+    clients = metrics.value("hourpass_clients", status="active")
+    assert clients >= 1
+    assert server.process is not None
+    status = Path(f"/proc/{server.process.pid}/status")
+
+    def threads() -> int:
+        return int(status.read_text().partition("Threads:")[2].split()[0])
+
+    with outage.frozen():
+        in_time(lambda: server.http.get("/readyz"))
+        before = threads()
+        for _ in range(3):
+            answers = in_time(*[lambda: server.http.get("/readyz")] * 20)
+            assert {answer.status_code for answer in answers} == {503}
+        assert threads() <= before + 1
+        shown = metrics.samples()
+    well_again(server, outage.credentials)
+
+    assert shown["hourpass_database_up", frozenset()] == 0
+    assert shown["hourpass_clients", frozenset({("status", "active")})] == clients
+
+
+def test_a_standby_is_not_ready(outage: Outage) -> None:
+    """It can be read, and issues nothing; once it is promoted, tokens go on."""
+    server = outage.server
+    outage.installation.close()
+    outage.cluster.restart_as_standby()
+    try:
+        until(
+            lambda: (
+                outage.metrics.get("/readyz").json()["parts"]["writes"].get("detail")
+                == "it is a standby"
+            )
+        )
+        assert server.http.get("/readyz").status_code == 503
+        refused(server.token(outage.credentials), 503, "temporarily_unavailable")
+    finally:
+        outage.cluster.promote()
+    well_again(server, outage.credentials)
 
 
 def test_every_token_of_that_time_is_on_record_and_no_other(outage: Outage) -> None:

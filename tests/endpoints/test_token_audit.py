@@ -103,8 +103,8 @@ def test_of_a_minute_of_refusals_the_first_is_a_row_and_the_rest_a_count(server:
     first = server.token(wrong(one)).headers["x-request-id"]
     rows = installation.events(event="token.refused")
     assert [row["request_id"] for row in rows] == [first]
-    for _ in range(50):
-        refused(server.token(wrong(one)), 401, "invalid_client")
+    for _ in range(50):  # counted alike when the answer is 429
+        assert server.token(wrong(one)).status_code in (401, 429)
     server.token(wrong(two))
     server.token(one, scope="invoices:read")
     server.token(Credentials("nobody", "guess"))
@@ -143,7 +143,7 @@ def test_a_flood_of_made_up_clients_is_one_row_and_one_count(server: Server) -> 
         for number in range(0, 1000, 50):
             requests = [token_request(made_up(number + offset)) for offset in range(50)]
             connection.send(b"".join(requests))
-            assert {connection.answer().status for _ in requests} == {401}
+            assert {connection.answer().status for _ in requests} <= {401, 429}
     assert server.stop() == 0
 
     rows = installation.events(event="token.refused")

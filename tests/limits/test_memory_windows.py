@@ -119,3 +119,15 @@ def test_threads_together_get_the_limit_exactly() -> None:
 
     assert sum(passed) == 700
     assert windows.take(limits.rules("api", "ann")).used == (701,)
+
+
+def test_strangers_cannot_make_more_windows_than_there_may_be() -> None:
+    """With `most` the older half is forgotten early; the newer ones still count."""
+    clock = Clock()
+    windows = MemoryWindows(clock, most=100)
+    for number in range(1000):
+        windows.take([a_rule(1, str(number))])
+        assert len(windows) <= 100
+    newest = [windows.take([a_rule(1, str(number))]).allowed for number in range(960, 1000)]
+    assert newest == [False] * 40
+    assert windows.take([a_rule(1, "0")]).allowed

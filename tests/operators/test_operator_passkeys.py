@@ -123,6 +123,40 @@ def test_an_answer_works_once(office: Office, ana: Operator, phone: SoftAuthenti
         enter(office, ceremony, phone.get(ceremony.options))
 
 
+def test_refused_passkeys_are_on_record(
+    office: Office, ana: Operator, phone: SoftAuthenticator
+) -> None:
+    """One a minute, of nobody in particular: it was proved of nobody."""
+    register(office, ana, phone)
+    for _ in range(3):
+        with pytest.raises(PasskeyRefused):
+            enter(office, begin(office), "{}")
+
+    (failed,) = office.events("operator.sign_in_failed")
+    assert failed["detail"] == {"reason": "passkey"}
+    assert failed["actor"]["type"] == "system"
+
+
+def test_a_refused_passkey_of_somebody_signed_in_is_on_record(
+    office: Office, ana: Operator, phone: SoftAuthenticator
+) -> None:
+    """Whoever holds a stolen session and no passkey leaves a trace."""
+    register(office, ana, phone)
+    ceremony = begin(office)
+    who = office.current(enter(office, ceremony, phone.get(ceremony.options)).token)
+    with pytest.raises(PasskeyRefused):
+        sign_in.reauthenticate_with_passkey(
+            office.database, PARTY, who, begin(office).token, "{}", TESTER
+        )
+
+    (failed,) = office.events("operator.sign_in_failed")
+    assert failed["detail"] == {
+        "operator_id": ana.operator_id,
+        "email": EMAIL,
+        "reason": "passkey",
+    }
+
+
 def test_a_challenge_is_good_for_five_minutes(
     office: Office, ana: Operator, phone: SoftAuthenticator
 ) -> None:

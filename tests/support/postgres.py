@@ -23,6 +23,11 @@ def _binaries() -> Path:
     return Path(found.origin).parent / "pginstall18" / "bin"
 
 
+def program(tool: str) -> str:
+    """Where one of PostgreSQL's programs is."""
+    return str(_binaries() / tool)
+
+
 def _command(tool: str, *arguments: object) -> list[str]:
     """PostgreSQL refuses to run as root: a user namespace that maps root to nobody suits it."""
     as_user = ["unshare", "--user", "--map-user=65534", "--map-group=65534"]
@@ -30,7 +35,7 @@ def _command(tool: str, *arguments: object) -> list[str]:
     return [
         *(as_user if os.geteuid() == 0 else []),
         *(dies_with_us if tool == "postgres" and shutil.which("setpriv") else []),
-        str(_binaries() / tool),
+        program(tool),
         *map(str, arguments),
     ]
 
@@ -45,14 +50,17 @@ class Cluster:
         self._data = self._folder / "data"
         with socket.create_server(("127.0.0.1", 0)) as probe:
             self.port: int = probe.getsockname()[1]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._make_data()
+        self.start()
+
+    def _make_data(self) -> None:
         options = ("-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C")
         subprocess.run(
             _command("initdb", "-D", self._data, *options, "--no-sync", "--no-instructions"),
             check=True,
             capture_output=True,
         )
-        self._process: subprocess.Popen[bytes] | None = None
-        self.start()
 
     def start(self) -> None:
         """Start it and wait until it answers."""
@@ -81,6 +89,11 @@ class Cluster:
                 return
 
     @property
+    def tools(self) -> Path:
+        """The folder of pg_dump, pg_basebackup and the others."""
+        return _binaries()
+
+    @property
     def pid(self) -> int:
         """The postmaster's process ID."""
         assert self._process is not None
@@ -100,6 +113,21 @@ class Cluster:
         assert self._process is not None
         self._process.send_signal(number)
 
+    def ended(self) -> bool:
+        """Whether it has ended by itself."""
+        assert self._process is not None
+        return self._process.poll() is not None
+
+    def restart_as_standby(self) -> None:
+        """A standby whose primary is away: it can be read, and becomes a primary by `promote`."""
+        self.stop()
+        (self._data / "standby.signal").touch()
+        self.start()
+
+    def promote(self) -> None:
+        """End the recovery of a standby."""
+        self.execute("select pg_promote()")
+
     def stop(self, how: int = signal.SIGINT) -> None:
         """SIGINT: orderly; SIGQUIT: as in a crash."""
         assert self._process is not None
@@ -110,3 +138,25 @@ class Cluster:
         """Stop it and delete its files."""
         self.stop(signal.SIGQUIT)
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+class Standby(Cluster):
+    """A copy of a running cluster that follows it, until it is promoted."""
+
+    def __init__(self, primary: Cluster) -> None:
+        self._primary = primary
+        super().__init__()
+
+    def _make_data(self) -> None:
+        subprocess.run(
+            _command(
+                *("pg_basebackup", "-D", self._data, "-d", self._primary.url("postgres")),
+                *("-R", "-X", "stream", "-c", "fast", "--no-sync"),
+            ),
+            check=True,
+            capture_output=True,
+        )
+
+    def promote(self) -> None:
+        """Take writes from now on; returns when it does."""
+        self.execute("select pg_promote(true, 30)")

@@ -1,14 +1,22 @@
 """`hourpass serve`, `migrate` and `demo`."""
 
+import contextlib
 import logging
+import os
+import signal
+import socket
 import ssl
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
 from hourpass import __version__
+from hourpass.cli.failures import guard
 from hourpass.cli.output import AsJson, print_json, refuse, say
 from hourpass.cli.scopes import read_text
 from hourpass.server import config, context, http_server, logs
@@ -17,17 +25,30 @@ from hourpass.server.audit.events import SYSTEM, Origin
 from hourpass.server.audit.partitions import keep_partitions
 from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
+from hourpass.server.config import Settings
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
+from hourpass.server.metrics.shared import SharedCounting
 from hourpass.server.operators import lifecycle
 from hourpass.server.refused import Conflict
+from hourpass.server.supervisor import Supervisor
 
 _log = logging.getLogger("hourpass")
 
 
-def serve() -> None:
+def serve(
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            show_default=False,
+            help="Processes that serve; above 1 only with PostgreSQL. Default: HOURPASS_WORKERS.",
+        ),
+    ] = None,
+) -> None:
     """Run the server. Its settings are in the environment and in hourpass.toml."""
-    settings = config.load()
+    given = {} if workers is None else {"HOURPASS_WORKERS": str(workers)}
+    settings = config.load({**os.environ, **given})
     logs.configure(settings.log_level)
     opened = context.open_context(
         settings,
@@ -41,11 +62,11 @@ def serve() -> None:
         if not settings.is_postgresql and not embedded.wal_is_safe:
             _log.warning(embedded.WEAK_VERSION_WARNING)
         _see_to_catalogue(opened)
-        broken = _listen_and_run(opened)
+        status = _listen_and_run(opened)
     finally:
         opened.database.close()
-    if broken:
-        raise typer.Exit(EXIT_BROKEN)
+    if status:
+        raise typer.Exit(status)
 
 
 def migrate(as_json: AsJson = False) -> None:
@@ -61,8 +82,9 @@ def migrate(as_json: AsJson = False) -> None:
             opened.database.close()
     location = opened.database.location
     if as_json:
-        print_json({"database": location, "version": __version__, "state": "current"})
-    else:
+        state = "newer" if opened.was_newer else "current"
+        print_json({"database": location, "version": __version__, "state": state})
+    elif not opened.was_newer:  # else there was a line about it
         say(f"{location} is up to date.")
 
 
@@ -112,9 +134,27 @@ def _show_set_up_link(opened: Context) -> None:
     sys.stdout.flush()
 
 
-def _listen_and_run(opened: Context) -> bool:
+def _listen_for_metrics(settings: Settings) -> socket.socket | None:
+    if settings.metrics_port is None:
+        return None
+    try:
+        return http_server.listen(settings.metrics_host, settings.metrics_port)
+    except OSError as fault:
+        refuse(
+            f"cannot listen on {settings.metrics_host} port {settings.metrics_port}: "
+            f"{fault.strerror or fault}; set HOURPASS_METRICS_HOST and HOURPASS_METRICS_PORT"
+        )
+
+
+def _listen_and_run(opened: Context) -> int:
+    """Serve until told to stop; the exit status."""
     settings = opened.settings
-    app = App(opened)
+    if settings.tls_cert_file is not None and settings.tls_key_file is not None:
+        try:
+            http_server.check_tls(str(settings.tls_cert_file), str(settings.tls_key_file))
+        except ssl.SSLError as fault:
+            reason = fault.reason or fault
+            refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {reason}")
     try:
         listener = http_server.listen(settings.host, settings.port)
     except OSError as fault:
@@ -123,22 +163,70 @@ def _listen_and_run(opened: Context) -> bool:
             "set HOURPASS_HOST and HOURPASS_PORT"
         )
     _log.info(
-        "Hourpass %s at %s, listening on %s port %d, %s",
+        "Hourpass %s at %s, listening on %s port %d, %s, %s",
         __version__,
         settings.issuer,
         settings.host,
         settings.port,
         opened.database.location,
+        "one process" if settings.workers == 1 else f"{settings.workers} workers",
     )
     if sys.stdout.isatty():
         _show_set_up_link(opened)
-    try:
+    watcher = _listen_for_metrics(settings)
+    if settings.workers == 1:
+        return _run(opened, listener, watcher)
+    return _supervise(opened, listener, watcher)
+
+
+def _supervise(opened: Context, listener: socket.socket, watcher: socket.socket | None) -> int:
+    """Serve by several workers; whatever is done once has been done before this."""
+    opened.database.close()  # two processes cannot use one connection
+    # What all processes share has to be there before the first fork. No thread is started here
+    # (see `supervisor`): what needs one is a work of its own, `beside`.
+    works = [partial(guard, partial(_work, opened, listener))] * opened.settings.workers
+    if watcher is None:
+        return Supervisor(works, listener).run()
+    with SharedCounting() as counting:
+        beside = partial(guard, partial(_show_metrics, opened, watcher, counting))
+        return Supervisor(works, listener, beside=[beside], on_end=counting.forget).run()
+
+
+def _show_metrics(opened: Context, watcher: socket.socket, counting: SharedCounting) -> int:
+    """What the process beside the workers does."""
+    from hourpass.server.metrics import serving
+
+    return serving.beside(opened, watcher, counting)
+
+
+def _work(opened: Context, listener: socket.socket) -> int:
+    """What one worker does, on connections of its own."""
+    database = context.open_database(opened.settings, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
+    with contextlib.closing(database):
+        return _run(replace(opened, database=database), listener, ends_on=(signal.SIGTERM,))
+
+
+def _run(
+    opened: Context,
+    listener: socket.socket,
+    watcher: socket.socket | None = None,
+    *,
+    ends_on: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+) -> int:
+    settings = opened.settings
+    app = App(opened)
+    with contextlib.ExitStack() as stack:
+        if watcher is not None and app.meters is not None:
+            from hourpass.server.metrics import serving
+
+            port = serving.of_this_process(opened, watcher, app.readiness, app.meters)
+            stack.callback(port.close)
         http_server.run(
-            app,
+            app.asgi,
             listener,
             certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
             key=str(settings.tls_key_file) if settings.tls_key_file else None,
+            ends_on=ends_on,
+            on_stop=app.readiness.stop,
         )
-    except ssl.SSLError as fault:
-        refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {fault.reason or fault}")
-    return app.broken
+    return EXIT_BROKEN if app.broken else 0

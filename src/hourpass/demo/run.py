@@ -85,7 +85,8 @@ def _running(
         yield children
     finally:
         for child in children:
-            child.terminate()
+            # As Ctrl-C: after SIGTERM a server waits for the balancer in front, and there is none.
+            child.send_signal(signal.SIGINT if os.name == "posix" else signal.SIGTERM)
         for child in children:
             try:
                 child.wait(10)

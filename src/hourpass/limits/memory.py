@@ -20,9 +20,16 @@ _COUNT = (1 << _COUNT_BITS) - 1
 class MemoryWindows:
     """Counts for any number of keys; safe to use from many threads."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        """`clock` gives seconds and never goes back."""
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, *, most: int | None = None
+    ) -> None:
+        """`clock` gives seconds and never goes back.
+
+        `most`: about how many windows there may be, where strangers choose the keys. When there
+        are more, the older half is forgotten, though its minute is not over.
+        """
         self._clock = clock
+        self._half = None if most is None else most // 2
         self._began = clock()
         self._lock = Lock()
         self._turned = 0
@@ -51,6 +58,8 @@ class MemoryWindows:
                 used = [count + 1 for count in used]
                 for rule, count, begin in zip(rules, used, begins, strict=True):
                     self._current[rule.key] = begin << _COUNT_BITS | count
+                if self._half is not None and len(self._current) >= self._half:
+                    self._before, self._current = self._current, {}
         left = tuple((begin + _WINDOW_MS - now) / 1000 for begin in begins)
         return Verdict(tuple(rules), allowed, tuple(used), left)
 

@@ -5,7 +5,8 @@
     │                     RequestTooLarge · HeadersTooLarge · RequestTimeout
     ├── InvalidClient ── ClientSuspended · ClientExpired · OrganizationSuspended
     ├── InvalidScope · InvalidTarget · UnsupportedGrantType · UnsupportedResponseType
-    ├── ServerError · TemporarilyUnavailable
+    ├── TooManyAttempts                                       (RFC 6585)
+    ├── ServerError · TemporarilyUnavailable ── Overloaded
     ├── InvalidToken · InsufficientScope                      (answers of an API, RFC 6750)
     └── RateLimited                                           (likewise, RFC 6585)
 
@@ -101,6 +102,24 @@ class OrganizationSuspended(InvalidClient):
     description = "the organization of this API client is suspended; ask the API's operator"
 
 
+class TooManyAttempts(OAuthError):
+    """In the place of `invalid_client`, once an address failed too often (RFC 6585 section 4).
+
+    Like that one it is the same for an unknown ID, a wrong secret and a malformed one.
+    """
+
+    code, status = "rate_limited", 429
+    description = (
+        "too many failed attempts from this address: check client ID and secret, "
+        "and go on when Retry-After has passed"
+    )
+
+    def __init__(self, retry_after_s: int = 60, *, detail: str = "") -> None:
+        """`retry_after_s` is in whole seconds (RFC 9110 section 10.2.3)."""
+        self.retry_after_s = retry_after_s
+        super().__init__(detail=detail)
+
+
 class InvalidScope(OAuthError):
     """A scope that is malformed, or that the client does not hold (RFC 6749 5.2)."""
 
@@ -139,6 +158,12 @@ class TemporarilyUnavailable(OAuthError):
 
     code, status = "temporarily_unavailable", 503
     description = "the database is not available now; try again in a moment"
+
+
+class Overloaded(TemporarilyUnavailable):
+    """More is asked than can be answered in time: nothing was begun for this request."""
+
+    description = "too many requests are waiting; try again in a moment"
 
 
 class InvalidToken(OAuthError):

@@ -6,18 +6,17 @@ import logging
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hourpass.limits import Limiter
 from hourpass.oauth import metadata
 from hourpass.oauth.errors import ServerError
-from hourpass.server.audit import upkeep
-from hourpass.server.clients import once
+from hourpass.server import request_ids
+from hourpass.server.chores import Chores
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
-from hourpass.server.db import migrate
 from hourpass.server.db import sqlite as embedded
-from hourpass.server.db.engine import DatabaseUnavailable
-from hourpass.server.db.migrate import SchemaState
+from hourpass.server.db.engine import PATIENCE_S
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
@@ -32,27 +31,33 @@ from hourpass.server.endpoints.inquiry import (
 from hourpass.server.endpoints.leaks import LeaksEndpoint
 from hourpass.server.endpoints.token import TokenEndpoint
 from hourpass.server.endpoints.verify import VerifyEndpoint
-from hourpass.server.keys import operations
 from hourpass.server.mount import Mount
-from hourpass.server.tokens import revoke
+from hourpass.server.readiness import readiness
+from hourpass.server.routes import Routes
 from hourpass.server.tokens.check import published_keys
 from hourpass.server.tokens.commit import Backend, CommitLoop
 from hourpass.server.tokens.commit_postgres import PostgresCommit
 from hourpass.server.tokens.commit_sqlite import SqliteCommit
+from hourpass.server.tokens.failures import FailureBudgets
 from hourpass.server.tokens.issue import TokenWriter
 from hourpass.server.tokens.live import Known, LiveChecks
 from hourpass.server.tokens.standing_store import (
     PostgresStanding,
     SqliteStanding,
 )
+from hourpass.server.traces import wanted
+from hourpass.server.watched import Watched
+
+if TYPE_CHECKING:
+    from hourpass.server.metrics.meters import Meters
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
+_PATIENCE_S = 2.0
 _BELOW = {
     "/api/v1/": ("hourpass.server.api.application", "ManagementApi"),
     "/admin/": ("hourpass.server.admin.application", "AdminPages"),
 }
-_TIMETABLE_EVERY_S = 60.0
 _log = logging.getLogger(__name__)
 
 
@@ -64,19 +69,28 @@ class App:
         self.broken = False
         settings = context.settings
         writer = TokenWriter(settings.issuer)
-        self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
+        self.meters = _meters(context)
+        self._traces = wanted.from_environment(os.environ)
+        self._commits = CommitLoop(
+            _backend(context), self._on_broken, writer.answer, meter=self.meters
+        )
+        self.readiness = readiness(
+            settings, {"commits": lambda: self._commits.fault}, saw_newer=context.was_newer
+        )
         self._live = online_checks(context)
+        self._failures = FailureBudgets()
         path = urlsplit(settings.issuer).path
         url = settings.limits_url
         self._limiter = Limiter(None if url is None else url.get_secret_value())
         verify = VerifyEndpoint(self._live, self._limiter, path)
-        self._timetable: asyncio.Task[None] | None = None
-        self._upkeep: asyncio.Task[None] | None = None
+        self._chores = Chores(context)
+        introspect = self._inquiry("introspect", introspection(settings.issuer))
+        commits = self._commits if self._traces is None else self._traces.around(self._commits)
         self._routes = _routes(
             settings.issuer,
             {
-                "/token": TokenEndpoint(self._commits, settings.trusted_proxies),
-                "/introspect": self._inquiry("introspect", introspection(settings.issuer)),
+                "/token": TokenEndpoint(commits, self._failures, settings.trusted_proxies),
+                "/introspect": introspect,
                 "/revoke": self._inquiry("revoke", revocation(context.database)),
                 "/verify": verify,
                 "/leaks": LeaksEndpoint(
@@ -102,10 +116,34 @@ class App:
             for prefix in dict.fromkeys(("", path))
             for start, endpoint in below.items()
         }
+        self._names = Routes(settings.issuer)
+        if self.meters is not None:
+            self.meters.watch(
+                outcomes={"verify": verify.outcomes, "introspect": introspect.outcomes},
+                queues={
+                    "commit": lambda: self._commits.waiting,
+                    "online_checks": lambda: self._live.waiting,
+                },
+            )
+
+    @property
+    def asgi(self) -> Endpoint:
+        """What serves: the app by itself, unless metrics, traces or the log want to see answers."""
+        is_logged = self._context.settings.log_level == "debug"
+        if self.meters is None and self._traces is None and not is_logged:
+            return self
+        return Watched(
+            self.__call__,
+            self._names,
+            responses=None if self.meters is None else self.meters.responses,
+            traces=self._traces,
+            is_logged=is_logged,
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the exact path; whatever goes wrong, the caller gets an answer in JSON."""
         if scope["type"] == "http":
+            PATIENCE_S.set(_PATIENCE_S)  # of this request, whose caller waits
             endpoint = self._routes.get(scope["path"])
             if endpoint is None:
                 endpoint = self._mounted(scope["path"])
@@ -115,8 +153,10 @@ class App:
             try:
                 await endpoint(scope, receive, send)
             except Exception:  # noqa: BLE001  (no caller ever meets a stack trace)
-                _log.exception("%s %s failed", scope["method"], scope["path"])
-                await respond(send, refusal(ServerError()))
+                request_id = request_ids.current.get("") or request_ids.new_request_id()
+                _log.exception("%s %s failed", scope["method"], self._names.template(scope))
+                header = (b"x-request-id", request_id.encode("ascii"))
+                await respond(send, refusal(ServerError()), header)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
 
@@ -129,47 +169,27 @@ class App:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 self._commits.start()
-                self._timetable = asyncio.create_task(self._keep_timetable())
-                self._upkeep = asyncio.create_task(self._keep_audit())
+                self._chores.start()
+                self._carry_over()
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
-                for task in (self._timetable, self._upkeep):
-                    if task is not None:
-                        task.cancel()
+                self.readiness.stop()
+                await self._chores.stop()
                 await self._commits.stop()
                 await self._live.close()
                 self._limiter.close()
+                self.readiness.close()
+                if self.meters is not None:
+                    self.meters.carry_over()
+                if self._traces is not None:
+                    await asyncio.to_thread(self._traces.close)
                 await send({"type": "lifespan.shutdown.complete"})
                 return
 
-    async def _keep_timetable(self) -> None:
-        """Signing keys follow their timetable by themselves."""
-        while True:
-            try:
-                await asyncio.to_thread(
-                    operations.keep_timetable, self._context.database, self._context.policy
-                )
-                await asyncio.to_thread(once.purge, self._context.database)
-                await asyncio.to_thread(revoke.purge, self._context.database)
-            except DatabaseUnavailable as fault:
-                _log.warning("the key timetable waits for the database: %s", fault)
-            except Exception:  # noqa: BLE001  (one bad minute must not end the timetable for good)
-                _log.exception("the key timetable could not be kept; trying again in a minute")
-            await asyncio.sleep(_TIMETABLE_EVERY_S)
-
-    async def _keep_audit(self) -> None:
-        """The audit trail's partitions are made by themselves, and what is too old goes."""
-        context = self._context
-        while True:
-            again_s = upkeep.SOON_S
-            try:
-                days = context.settings.audit_retention_days
-                again_s = await asyncio.to_thread(upkeep.keep_up, context.database, days)
-            except DatabaseUnavailable as fault:
-                _log.warning("the upkeep of the audit trail waits for the database: %s", fault)
-            except Exception:  # noqa: BLE001  (as above)
-                _log.exception("the audit trail could not be kept up; trying again in a minute")
-            await asyncio.sleep(again_s)
+    def _carry_over(self) -> None:
+        if self.meters is not None:
+            self.meters.carry_over()
+            asyncio.get_running_loop().call_later(1.0, self._carry_over)
 
     def _jwks(self) -> dict[str, object]:
         database = self._context.database
@@ -179,14 +199,12 @@ class App:
 
     def _inquiry(self, name: str, answer: InquiryAnswer) -> InquiryEndpoint:
         trusted = self._context.settings.trusted_proxies
-        return InquiryEndpoint(self._live, self._commits, trusted, name=name, answer=answer)
+        return InquiryEndpoint(
+            self._live, self._commits, self._failures, trusted, name=name, answer=answer
+        )
 
-    def _is_ready(self) -> bool:
-        try:
-            return migrate.state(self._context.database) is SchemaState.CURRENT
-        except DatabaseUnavailable as fault:
-            _log.warning("not ready: %s", fault)
-            return False
+    async def _is_ready(self) -> bool:
+        return (await self.readiness.report_async()).is_ready
 
     def _on_broken(self) -> None:
         """After an I/O error nobody knows what is on disk: answer what waits, then end."""
@@ -194,7 +212,16 @@ class App:
             self.broken = True
             _log.critical("the disk failed in a commit; ending, start again when it is well")
             with contextlib.suppress(RuntimeError):
-                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGTERM)
+                asyncio.get_running_loop().call_later(0.2, os.kill, os.getpid(), signal.SIGINT)
+
+
+def _meters(context: Context) -> "Meters | None":
+    """What counts; nothing of it is loaded where nobody wants metrics."""
+    if context.settings.metrics_port is None:
+        return None
+    from hourpass.server.metrics.meters import Meters
+
+    return Meters()
 
 
 def _backend(context: Context) -> Backend:

@@ -31,8 +31,6 @@ from hourpass.server.keys.master import MasterKeys
 
 PREFIX = "HOURPASS_"
 _WITH_FILE_FORM = ("master_key", "database_url", "limits_url")
-# Named by the contract, not acted upon yet: set, they would promise what does not happen.
-_NOT_YET = ("METRICS_PORT", "METRICS_HOST")
 
 
 class SettingsFault(Exception):
@@ -72,7 +70,22 @@ class Settings(BaseModel):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8080, ge=1, le=65535, description="Port to listen on.")
     workers: int = Field(
-        default=1, ge=1, le=1, description="Processes; more than one is not available yet."
+        default=1,
+        ge=1,
+        le=256,
+        description="Processes that serve; above 1 only with PostgreSQL. `serve --workers` goes "
+        "before it.",
+    )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Port for Prometheus (`/metrics`) and readiness in detail (`/readyz`). Without "
+        "it there are no metrics.",
+    )
+    metrics_host: str = Field(
+        default="127.0.0.1",
+        description="Address of the metrics port. Whoever reaches it can read it.",
     )
     trusted_proxies: tuple[IPvAnyNetwork, ...] = Field(
         default=(),
@@ -195,6 +208,15 @@ class Settings(BaseModel):
             )
         if (self.tls_cert_file is None) != (self.tls_key_file is None):
             yield f"{PREFIX}TLS_CERT_FILE and {PREFIX}TLS_KEY_FILE go together"
+        if self.metrics_port == self.port:
+            yield f"{PREFIX}METRICS_PORT and {PREFIX}PORT have to differ"
+        if self.workers > 1 and not self.is_postgresql:
+            yield (
+                f"{PREFIX}WORKERS: above 1 only with PostgreSQL, since one process serves an "
+                f"SQLite file; set {PREFIX}DATABASE_URL to a postgresql:// URL, or take 1 worker"
+            )
+        if self.workers > 1 and not hasattr(os, "fork"):
+            yield f"{PREFIX}WORKERS: this system cannot fork; take 1 worker, or several machines"
         if self.is_postgresql and self.master_key is None:
             yield (
                 f"{PREFIX}MASTER_KEY: required with PostgreSQL; "
@@ -221,11 +243,7 @@ class Settings(BaseModel):
 def load(environ: Mapping[str, str] | None = None) -> Settings:
     """The settings in force; raises SettingsFault with every fault found."""
     environ = os.environ if environ is None else environ
-    faults = [
-        f"{PREFIX}{name}: not available in this version; unset it"
-        for name in _NOT_YET
-        if environ.get(PREFIX + name)
-    ]
+    faults: list[str] = []
     path, table = _configuration(environ, faults)
     secrets = _file_forms(environ, table, faults)
     values: dict[str, Any] = {**table, **secrets}

@@ -9,8 +9,11 @@ import gc
 import re
 import signal
 import socket
-from collections.abc import Iterable, Iterator
+import ssl
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from types import FrameType
 from typing import Any
 
 from uvicorn import Config, Server
@@ -19,8 +22,10 @@ from uvicorn.protocols.http.httptools_impl import (
     HttpToolsProtocol,
     RequestResponseCycle,
 )
+from uvicorn.server import ServerState
 
 from hourpass.oauth.errors import HeadersTooLarge, InvalidRequest
+from hourpass.server.connections import KEPT_BACK, MOST, Connections, files_allowed
 from hourpass.server.endpoints.http import (
     ENDING,
     WRITE_WHOLE,
@@ -36,6 +41,7 @@ MAX_HEAD = 8 * 1024
 MAX_UNREAD = 64 * 1024  # of a request, behind its head: what no endpoint takes
 HEAD_TIMEOUT_S = 10.0
 KEEP_ALIVE_S = 75  # longer than proxies keep theirs, so that they never meet a closed one
+DRAIN_S = 2.0  # a balancer that asks /readyz every second notices in time
 GRACE_S = 10
 BACKLOG = 4096
 _GC_THRESHOLDS = (20_000, 50, 100)  # rarer looks at what is young: requests leave few cycles
@@ -53,14 +59,18 @@ class BoundedProtocol(HttpToolsProtocol):
     _octets = 0  # of the request that is arriving, taken by nobody
     _deadline: asyncio.TimerHandle | None = None
     _ending: asyncio.Event | None = None
+    _every = Connections()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn's own
-        """A connection that never sends a head is closed."""
+        """A connection that never sends a head is closed; one there is no room for, at once."""
         super().connection_made(transport)
         self._arm()
+        if not self._every.enter(self, transport.close):
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The deadline goes with the connection."""
+        self._every.leave(self)
         self._disarm()
         super().connection_lost(exc)
 
@@ -96,6 +106,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """The head is whole: to the app, or to the refusal when it is too large."""
         self._in_head, self._octets = False, 0
         self._disarm()
+        self._every.is_busy(self)
         if self._head > MAX_HEAD:
             self.app = _headers_too_large  # for the rest of this connection, which it closes
         elif b"#" in self.url:
@@ -120,6 +131,8 @@ class BoundedProtocol(HttpToolsProtocol):
             ENDING: self._when_ending,
         }
         cycle.scope["extensions"] = whole
+        if getattr(self.server_state, "draining", False):
+            cycle.keep_alive = False
         super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
@@ -136,8 +149,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Answered before its end: the rest of the request gets ten seconds."""
         super().on_response_complete()
-        if not self._in_head and self.cycle.response_complete:
-            self._arm()
+        if self.cycle.response_complete:  # else another request came behind this one
+            self._every.is_idle(self)
+            if not self._in_head:
+                self._arm()
 
     def _cut_off(self) -> None:
         """End the connection; with 431 where only this head can be meant by it."""
@@ -194,6 +209,7 @@ def _write_whole(
     close = b"" if cycle.keep_alive else b"connection: close\r\n"
     tail = joined((*cycle.default_headers, *more)) + close + b"\r\n"
     cycle.response_started = cycle.response_complete = True
+    cycle.scope.pop("extensions", None)  # which hold the cycle: let go without the collector
     cycle.transport.write(STATUS_LINE[status] + head + tail + body)
     cycle.message_event.set()
     if not cycle.keep_alive:
@@ -212,16 +228,52 @@ async def _headers_too_large(_scope: Scope, _receive: Receive, send: Send) -> No
     await respond(send, refusal(HeadersTooLarge()), (b"connection", b"close"))
 
 
+class _State(ServerState):
+    """What the connections know of the server."""
+
+    draining = False
+
+
 class _Server(Server):
-    """Ends with status 0 on SIGTERM and SIGINT, in-flight requests answered."""
+    """Ends with status 0 on the given signals, in-flight requests answered.
+
+    SIGTERM comes from a supervisor, and a balancer in front does not hear it. So for two seconds
+    more everybody is served, while `/readyz` answers 503 and each answer closes its connection:
+    then nobody is left to be turned away. SIGINT, Ctrl-C, ends at once. A second SIGTERM changes
+    nothing: a service manager may send it to a worker, whose supervisor passes its own on.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        ends_on: Sequence[signal.Signals],
+        on_stop: Callable[[], None] | None,
+    ) -> None:
+        super().__init__(config)
+        self._ends_on = ends_on
+        self.server_state: _State = _State()
+        self._on_stop = on_stop
+        self._signals: set[int] = set()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Not ready from this moment on, though everybody is served for a moment more."""
+        self._signals.add(sig)
+        if self._on_stop is not None:
+            self._on_stop()
+        super().handle_exit(sig, frame)
+
+    async def main_loop(self) -> None:
+        """Until told to end, and the moment that a balancer needs."""
+        await super().main_loop()
+        self.server_state.draining = True
+        until = time.monotonic() + DRAIN_S
+        while self._signals == {signal.SIGTERM} and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
+            await asyncio.sleep(0.1)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Stop on a signal; a second one does not wait for requests in flight."""
-        previous = {
-            number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        """Stop on a signal; a second SIGINT does not wait for requests in flight."""
+        previous = {number: signal.signal(number, self.handle_exit) for number in self._ends_on}
         try:
             yield
         finally:
@@ -235,8 +287,21 @@ def listen(host: str, port: int) -> socket.socket:
     return socket.create_server((host, port), family=family, backlog=BACKLOG)
 
 
-def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str | None) -> None:
-    """Serve until told to stop."""
+def check_tls(certificate: str, key: str) -> None:
+    """Raises ssl.SSLError when these files cannot be used: told once, before anybody serves."""
+    ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
+
+
+def run(
+    app: Any,
+    listener: socket.socket,
+    *,
+    certificate: str | None,
+    key: str | None,
+    ends_on: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
+    on_stop: Callable[[], None] | None = None,
+) -> None:
+    """Serve until one of the signals `ends_on`; `on_stop` is called by the signal."""
     config = Config(
         app,
         http=BoundedProtocol,
@@ -258,4 +323,5 @@ def run(app: Any, listener: socket.socket, *, certificate: str | None, key: str 
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    _Server(config).run(sockets=[listener])
+    BoundedProtocol._every.most = min(MOST, files_allowed() - KEPT_BACK)
+    _Server(config, ends_on, on_stop).run(sockets=[listener])

@@ -125,6 +125,31 @@ def test_filters_agree_with_the_model(
     assert [each for page in pages(home, wanted, 2) for each in page] == expected
 
 
+@pytest.mark.parametrize("few", [0, 1000])
+@pytest.mark.parametrize("days", [0, 1, 2, 4000])
+@pytest.mark.parametrize("organization", [None, "acme"])
+def test_those_that_expire_soon_are_found(
+    home: Installation,
+    monkeypatch: pytest.MonkeyPatch,
+    few: int,
+    days: int,
+    organization: str | None,
+) -> None:
+    """Not the expired, not those without an end, not those that end at that very moment."""
+    monkeypatch.setattr(store, "_FEW", few)  # both ways to ask for them
+    until = NOW + timedelta(days=days)
+    expected = [
+        each
+        for each in EVERY[::-1]
+        if each.expires_at is not None
+        and NOW < each.expires_at < until
+        and organization in (None, each.organization)
+    ]
+    wanted = ClientFilter(expires_before=until, organization=organization)
+
+    assert [each for page in pages(home, wanted, 2) for each in page] == expected
+
+
 def test_what_happens_between_two_pages_shifts_nothing(installation: Installation) -> None:
     """A client made meanwhile is not on the second page; a deleted one makes no gap."""
     database = installation.context.database

@@ -11,7 +11,7 @@ import pytest
 from commits import all_at_once, asking, backend, commits, rows, tokens
 from sqlalchemy import text
 
-from hourpass.oauth.errors import OAuthError, ServerError, TemporarilyUnavailable
+from hourpass.oauth.errors import OAuthError, Overloaded, ServerError, TemporarilyUnavailable
 from hourpass.server.clients import secrets
 from hourpass.server.db.engine import DatabaseUnavailable, Dialect
 from hourpass.server.tokens import commit, refusals
@@ -252,7 +252,7 @@ def test_so_many_may_wait_and_no_more(
     outcomes = asyncio.run(main())
 
     assert len(tokens(outcomes[:50])) == 50
-    assert {type(outcome) for outcome in outcomes[50:]} == {TemporarilyUnavailable}
+    assert {type(outcome) for outcome in outcomes[50:]} == {Overloaded}
 
 
 def test_a_lost_connection_is_replaced(postgres_installation: Installation) -> None:

@@ -11,7 +11,7 @@ import anyio
 import anyio.to_thread
 from starlette.responses import Response
 
-from hourpass.oauth.errors import RequestTimeout, RequestTooLarge
+from hourpass.oauth.errors import RequestTimeout, RequestTooLarge, TemporarilyUnavailable
 from hourpass.server.admin import assets
 from hourpass.server.admin.pages import ALL
 from hourpass.server.admin.refusals import sentence
@@ -19,20 +19,22 @@ from hourpass.server.admin.routing import Page, find
 from hourpass.server.admin.visit import Site, Visit, who_is
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.endpoints.gate import Gate
 from hourpass.server.endpoints.http import (
+    ROUTE,
     Headers,
     Receive,
     Scope,
     Send,
     all_of,
     caller_address,
-    new_request_id,
     read_body,
 )
 from hourpass.server.operators.credentials.passwords import TooBusy
 from hourpass.server.operators.sessions.operations import NoAccess
 from hourpass.server.operators.sessions.sign_in import TooManyFailures
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
+from hourpass.server.request_ids import new_request_id
 
 MAX_BODY = 64 * 1024
 _MAX_FIELDS = 1000
@@ -67,6 +69,7 @@ class AdminPages:
     def __init__(self, context: Context) -> None:
         self._site = Site(context)
         self._limiter = anyio.CapacityLimiter(_THREADS)
+        self._gate = Gate(_THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to its answer."""
@@ -91,7 +94,11 @@ class AdminPages:
         try:
             if method == "POST":
                 visit.form = await _form(scope, receive)
-            return await anyio.to_thread.run_sync(_answer, visit, limiter=self._limiter)
+            return await self._gate.through(
+                lambda: anyio.to_thread.run_sync(_answer, visit, limiter=self._limiter)
+            )
+        except TemporarilyUnavailable:  # a thread may still be busy with this visit
+            return _calm(self._visit(scope, method, path))
         except (RequestTooLarge, RequestTimeout):
             words = "That was more than this page takes, or it did not arrive in time."
             response = visit.page("error.html", status=413, title="Too much", words=words)
@@ -99,6 +106,8 @@ class AdminPages:
             return response
         except _FromElsewhere:
             return _refused_form(visit)
+        finally:
+            scope[ROUTE] = visit.route
 
     def _visit(self, scope: Scope, method: str, path: str) -> Visit:
         settings = self._site.context.settings
@@ -125,12 +134,12 @@ def _answer(visit: Visit) -> Response:
     except NoAccess:
         return visit.page("no_access.html", status=403)
     except DatabaseUnavailable as fault:
-        _log.warning("%s %s: the database is not available: %s", visit.method, visit.path, fault)
+        _log.warning("%s %s: no database: %s", visit.method, visit.route or "/admin", fault)
         return _calm(visit)
     except Exception as fault:  # noqa: BLE001  (nobody ever meets a stack trace)
         kind = next((kind for kind in _WORDS if isinstance(fault, kind)), None)
         if kind is None:
-            _log.exception("%s %s failed (%s)", visit.method, visit.path, visit.request_id)
+            _log.exception("%s %s failed", visit.method, visit.route or "/admin")
             title, status = "Something is wrong on our side", 500
             words = f"It is in the server's log under {visit.request_id}. Nothing was changed."
         else:
@@ -150,6 +159,7 @@ def _opened(visit: Visit) -> Response:
     except NoAccess as fault:
         no_access = fault
     page, visit.names, allowed = find(ALL, visit.method, visit.path)
+    visit.route = None if page is None else page.route.path
     if page is not None and page.is_open:
         _same_session(visit)
         return page.handler(visit)

@@ -65,6 +65,8 @@ class Visit:
     ip: str | None
     who: Current | None = None
     now: datetime
+    route: str | None = None
+    """The template of the path, once the page is found."""
     _places: list[Organization] | None = None
 
     @property

@@ -4,9 +4,10 @@ Whatever a caller sends, the answer is JSON with a request ID, is never cached, 
 stack trace.
 """
 
+import asyncio
 import json
 import logging
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Coroutine, Iterator, MutableMapping
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -38,19 +39,21 @@ from hourpass.server.api.problems import (
 from hourpass.server.audit.events import printable
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.endpoints.gate import Gate
 from hourpass.server.endpoints.http import (
     NO_STORE,
+    ROUTE,
     Answer,
     Receive,
     Scope,
     Send,
     all_of,
     caller_address,
-    new_request_id,
     read_body,
     respond,
 )
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
+from hourpass.server.request_ids import new_request_id
 
 MAX_BODY = 64 * 1024
 # Deeds wait for the database in threads. More of them only wrestle for the interpreter: measured
@@ -73,6 +76,7 @@ class ManagementApi:
         self._app = _application(context)
         self._trusted = context.settings.trusted_proxies
         self._bounded = False
+        self._gate = Gate(_THREADS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to its answer."""
@@ -90,13 +94,20 @@ class ManagementApi:
                 "hourpass.request_id": request_id,
                 "hourpass.ip": caller_address(scope, self._trusted),
             }
-            await self._app(inner, _replaying(body, receive), answer)
+
+            async def begun() -> asyncio.Task[None]:
+                return await answer.begun_by(self._app(inner, _replaying(body, receive), answer))
+
+            try:
+                await (await self._gate.through(begun))
+            finally:
+                scope[ROUTE] = getattr(inner.get("route"), "path", None)
         except ConnectionError:
             return
         except Exception as fault:  # noqa: BLE001  (no caller ever meets a stack trace)
             problem = problem_of(fault)
             if problem is None:
-                _log.exception("%s %s failed", scope["method"], scope["path"])
+                _log.exception("%s %s failed", scope["method"], scope.get(ROUTE) or PREFIX)
                 problem = Problem(INTERNAL, "the fault is in the server's log")
             if not answer.began:
                 await answer.problem(problem)
@@ -108,23 +119,45 @@ class _Answering:
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self._request_id = request_id
+        self._begins = asyncio.Event()
+        self._is_over = False
         self.began = False
 
+    async def begun_by(self, app: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Run it until its answer begins: what follows, an export perhaps, may take its time."""
+        running = asyncio.create_task(app)
+        running.add_done_callback(self._ended)
+        await self._begins.wait()
+        return running
+
+    def _ended(self, running: "asyncio.Task[None]") -> None:
+        self._begins.set()
+        if not running.cancelled():
+            running.exception()  # whoever still waits for it gets it
+
     async def __call__(self, message: MutableMapping[str, Any]) -> None:
+        """What the app sends; ConnectionError when the caller has got a problem meanwhile."""
+        if self._is_over:
+            raise ConnectionError("the caller was told that this took too long")
+        await self._pass_on(message)
+
+    async def _pass_on(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.began = True
+            self._begins.set()
             extra = [*NO_STORE, (b"x-request-id", self._request_id.encode("ascii"))]
             message = {**message, "headers": [*message.get("headers", []), *extra]}
         await self._send(message)
 
     async def problem(self, problem: Problem) -> None:
-        """A refusal that FastAPI never saw."""
+        """A refusal that FastAPI never saw. What it still sends is for nobody."""
+        self._is_over = True
         headers = [(name.lower().encode(), text.encode()) for name, text in problem.headers.items()]
         if problem.kind in (TOO_LARGE, REQUEST_TIMEOUT):
             headers.append((b"connection", b"close"))  # the rest of the body is not read
         media_type = (b"content-type", MEDIA_TYPE.encode("ascii"))
         body = problem.body(self._request_id)
-        await respond(self, Answer(problem.kind.status, [media_type, *headers], body))
+        await respond(self._pass_on, Answer(problem.kind.status, [media_type, *headers], body))
 
 
 async def _checked(scope: Scope, receive: Receive) -> bytes:

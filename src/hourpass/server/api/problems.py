@@ -8,6 +8,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from hourpass.oauth.errors import Overloaded, TemporarilyUnavailable
 from hourpass.server.clients.lifecycle import UnknownOrganization
 from hourpass.server.clients.once import KeyReused, StillRunning
 from hourpass.server.cursors import BadCursor
@@ -50,6 +51,7 @@ INVALID_INPUT = Kind("invalid-input", 422, "A value cannot be accepted")
 KEY_REUSED = Kind("idempotency-key-reused", 422, "The key came with another request")
 PRECONDITION_REQUIRED = Kind("precondition-required", 428, "If-Match is needed")
 INTERNAL = Kind("internal-error", 500, "The server has a fault")
+OVERLOADED = Kind("overloaded", 503, "Too many requests are waiting")
 UNAVAILABLE = Kind("unavailable", 503, "The database does not answer")
 KINDS = tuple(value for value in list(globals().values()) if isinstance(value, Kind))
 
@@ -109,7 +111,9 @@ def problem_of(fault: Exception) -> Problem | None:
             return Problem(PRECONDITION_FAILED, str(fault))
         case Conflict():
             return Problem(CONFLICT, str(fault))
-        case DatabaseUnavailable():
+        case Overloaded():
+            return Problem(OVERLOADED, fault.description, headers={"Retry-After": "1"})
+        case DatabaseUnavailable() | TemporarilyUnavailable():
             detail = "the database did not answer in time; whether the deed was done is unknown"
             return Problem(UNAVAILABLE, detail, headers={"Retry-After": "1"})
     return None

@@ -76,6 +76,11 @@ def about_to_expire(
     return [_figure(row) for row in connection.execute(query)]
 
 
+def count_expiring(connection: Connection, now: datetime, until: datetime) -> int:
+    """How many clients' time is over before `until`, and is not yet."""
+    return _count(connection, table.c.expires_at > now, table.c.expires_at < until)
+
+
 def never_used(
     connection: Connection, organization: str | None, now: datetime, *, limit: int
 ) -> list[ClientFigure]:

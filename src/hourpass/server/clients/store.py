@@ -57,6 +57,8 @@ class ClientFilter:
     organization: str | None = None
     search: str | None = None
     """The beginnings of words of the name, all of them, or of the client ID; case is ignored."""
+    expires_before: datetime | None = None
+    """Only those that have not expired, and will have by this moment."""
 
 
 def get(connection: Connection, client_id: str) -> Client | None:
@@ -191,6 +193,12 @@ def _filtered(
     """The column that numbers the clients, and the numbers of those that fit."""
     seq: ColumnElement[int] = table.c.seq
     conditions = [*_status(connection, wanted.status, now)]
+    if wanted.expires_before is not None:
+        ends = table.c.expires_at
+        soon = select(table.c.seq).where(ends > now, ends < wanted.expires_before)
+        ends_late = func.coalesce(ends, _NEVER)
+        other = (ends_late > now) & (ends_late < wanted.expires_before)
+        conditions.append(_in_or(connection, soon, other))
     if wanted.organization is not None:
         conditions.append(table.c.organization == wanted.organization)
     query = select(seq)
@@ -211,10 +219,7 @@ def _status(
     match status:
         case Status.EXPIRED:
             found = select(table.c.seq).where(expired)
-            if _are_few(connection, found):
-                yield table.c.seq.in_(found)
-            else:  # so written that no index on the time can serve it, which would be sorted
-                yield func.coalesce(table.c.expires_at, _NEVER) <= now
+            yield _in_or(connection, found, func.coalesce(table.c.expires_at, _NEVER) <= now)
         case Status.SUSPENDED:
             yield table.c.suspended_at.is_not(None)
             yield table.c.expires_at.is_(None) | ~expired
@@ -223,6 +228,16 @@ def _status(
             yield table.c.expires_at.is_(None) | ~expired
         case None:
             pass
+
+
+def _in_or(
+    connection: Connection, found: Select[int], condition: ColumnElement[bool]
+) -> ColumnElement[bool]:
+    """Among the numbers found by an index on a time if they are few, for they have to be sorted.
+
+    Else the same condition, so written that no index on the time can serve it.
+    """
+    return table.c.seq.in_(found) if _are_few(connection, found) else condition
 
 
 def _has_word(

@@ -1,7 +1,8 @@
 """A database, whichever it is: transactions, its clock, and its failures in our words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -17,6 +18,11 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 _NOW = select(func.clock_timestamp())
+
+PATIENCE_S: ContextVar[float | None] = ContextVar("PATIENCE_S", default=None)
+"""How long a statement may take in this context (and in threads begun in it) when the database
+does not keep its own time; None: for ever. Longer than `statement_timeout`, so that a database
+which is well speaks first."""
 
 
 class Dialect(StrEnum):
@@ -42,17 +48,19 @@ class Database:
     """Where it is, for people; holds no password."""
     turn: AbstractContextManager[object] = field(default_factory=nullcontext)
     """Held while this process writes, where only one can: they queue here, not in the database."""
+    release: Callable[[], None] | None = field(default=None, repr=False)
+    """Called once closed: lets go of what was held as long as the database was open."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A transaction that only reads; it waits for no writer."""
-        with _in_our_words(), self.reader.begin() as connection:
+        with in_our_words(), self.reader.begin() as connection:
             yield connection
 
     @contextmanager
     def look(self) -> Iterator[Connection]:
         """For one statement that only reads: without a transaction it takes one round trip."""
-        with _in_our_words(), self.looker.connect() as connection:
+        with in_our_words(), self.looker.connect() as connection:
             yield connection
 
     @contextmanager
@@ -62,7 +70,7 @@ class Database:
         On SQLite it holds the write lock from its first statement: read inside it what it
         decides on, and keep it short.
         """
-        with _in_our_words(), self.turn, self.engine.begin() as connection:
+        with in_our_words(), self.turn, self.engine.begin() as connection:
             yield connection
 
     def now(self, connection: Connection) -> datetime:
@@ -76,10 +84,12 @@ class Database:
         """Give every connection back."""
         self.engine.dispose()
         self.reader.dispose()
+        if self.release is not None:
+            self.release()
 
 
 @contextmanager
-def _in_our_words() -> Iterator[None]:
+def in_our_words() -> Iterator[None]:
     """Failures of connection or disk become DatabaseUnavailable; bugs stay what they are."""
     try:
         yield

@@ -1,25 +1,31 @@
 """PostgreSQL: connections that give up in time, and the settings that durability needs."""
 
 import time
+from collections.abc import Generator
+from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
-from sqlalchemy import Engine, create_engine, event
-from sqlalchemy.engine import make_url
+from sqlalchemy import URL, Engine, create_engine, event
+from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
-from sqlalchemy.exc import ArgumentError, DisconnectionError
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
+from hourpass.server.db.engine import PATIENCE_S, Database, DatabaseUnavailable, Dialect
 
 # The server may have gone without a word: notice within seconds instead of the kernel's minutes.
+# Of several hosts each may take the time to connect, and callers wait for two seconds.
 _CONNECT = {
-    "connect_timeout": 5,
+    "connect_timeout": 2,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
     "keepalives_count": 3,
     "tcp_user_timeout": 10_000,
     "application_name": "hourpass",
+    # A standby would answer too, with rows of a moment ago: whatever a URL or a balancer leads
+    # to, only a server that takes writes will do.
+    "target_session_attrs": "read-write",
 }
 _SURELY_ALIVE_S = 1.0
 _DURABLE = {"fsync": "on", "full_page_writes": "on"}
@@ -28,21 +34,27 @@ _DURABLE = {"fsync": "on", "full_page_writes": "on"}
 def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
     """The shared database; nothing is connected yet."""
     try:
-        parsed = make_url(url).set(drivername="postgresql+psycopg")
-        conninfo_to_dict(url)
-    except (ArgumentError, ValueError, psycopg.ProgrammingError) as fault:
+        parsed = conninfo_to_dict(url)
+        for port in str(parsed.get("port", "")).split(","):
+            int(port or 0)
+    except (psycopg.ProgrammingError, ValueError) as fault:
         raise DatabaseUnavailable("HOURPASS_DATABASE_URL cannot be read") from fault
     options = f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC"
     engine = create_engine(
-        parsed,
-        connect_args={**_CONNECT, "options": options},
+        # The URL is libpq's to read, with several hosts and all: SQLAlchemy gets a name alone.
+        URL.create("postgresql+psycopg", database=str(parsed.get("dbname", ""))),
+        connect_args={"conninfo": url, **_CONNECT, "options": options},
         pool_size=10,  # and no overflow: such connections are made and closed again each time
         max_overflow=0,
         pool_timeout=2,
         isolation_level="READ COMMITTED",
+        hide_parameters=True,  # they would be in the text of errors, which are logged
     )
     _ask_after_idling(engine)
-    location = f"PostgreSQL {parsed.host or 'local'} database {parsed.database}"
+    event.listen(engine, "do_connect", _connect)
+    event.listen(engine, "handle_error", _give_up_read_only)
+    hosts = str(parsed.get("host") or parsed.get("hostaddr") or "local").replace(",", ", ")
+    location = f"PostgreSQL {hosts} database {parsed.get('dbname', '')}"
     return Database(
         dialect=Dialect.POSTGRESQL,
         engine=engine,
@@ -87,6 +99,86 @@ def weak_settings(connection: psycopg.Connection) -> list[str]:
     return faults
 
 
+def is_unreplicated(notice: psycopg.errors.Diagnostic) -> bool:
+    """Whether a commit's wait for its standby was cancelled.
+
+    PostgreSQL reports such a commit as done, and it is, on this server alone: with the server
+    it would be lost, so nobody may be told that it was done.
+    """
+    text = notice.message_primary or ""
+    return notice.sqlstate == "01000" and "synchronous replication" in text
+
+
+class DatabaseHangs(psycopg.OperationalError):
+    """It took the statement and does not answer, not even to say that it took too long."""
+
+
+class _Connection(psycopg.Connection[Any]):
+    """One whose commits are done when the standby has them too, where there is one.
+
+    It gives up a statement after PATIENCE_S, and itself with it. `statement_timeout` is the
+    database's to keep: one that is stopped, cut off or waiting for its standby does not, and its
+    kernel goes on acknowledging.
+    """
+
+    _unreplicated = False
+
+    def wait(self, gen: Any, *how: Any, **named: Any) -> Any:
+        """Raises DatabaseHangs: what the statement did is not known then."""
+        patience_s = PATIENCE_S.get()
+        if patience_s is None:
+            return super().wait(gen, *how, **named)
+        try:
+            return super().wait(_until(time.monotonic() + patience_s, gen), *how, **named)
+        except DatabaseHangs:
+            self.close()
+            raise
+
+    def commit(self) -> None:
+        """Raises OperationalError when the standby did not confirm."""
+        super().commit()
+        if self._unreplicated:
+            self._unreplicated = False
+            raise psycopg.OperationalError("the standby did not confirm the commit")
+
+    def heed_standby(self) -> None:
+        """Hear of commits that did not wait for the standby."""
+        self.add_notice_handler(self._on_notice)
+
+    def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
+        self._unreplicated |= is_unreplicated(notice)
+
+
+def _until(deadline: float, statement: Generator[Any, Any, Any]) -> Generator[Any, Any, Any]:
+    """The same, unless the deadline comes first: psycopg looks in ten times a second."""
+    try:
+        wanted = next(statement)
+        while True:
+            ready = yield wanted
+            if not ready and time.monotonic() > deadline:
+                raise DatabaseHangs("the database did not answer in time")
+            wanted = statement.send(ready)
+    except StopIteration as done:
+        return done.value
+
+
+def _connect(
+    _dialect: object, _record: object, arguments: list[Any], parameters: dict[str, Any]
+) -> _Connection:
+    connection = _Connection.connect(*arguments, **parameters)
+    connection.heed_standby()
+    return connection
+
+
+def _give_up_read_only(context: ExceptionContext) -> None:
+    """A server that takes no writes any more is another's standby now: look for that one.
+
+    All connections are given up, as they are when one of them is found dead.
+    """
+    if isinstance(context.original_exception, psycopg.errors.ReadOnlySqlTransaction):
+        context.is_disconnect = True
+
+
 def lock_was_not_free(fault: DatabaseUnavailable) -> bool:
     """Whether a statement gave up because of `lock_timeout`: nothing is wrong with the database."""
     original = getattr(fault.__cause__, "orig", None)
@@ -111,6 +203,8 @@ def _ask_after_idling(engine: Engine) -> None:
             return
         try:
             engine.dialect.do_ping(connection)
+        except DatabaseHangs:
+            raise  # nor would it take a new connection
         except psycopg.Error as fault:
             raise DisconnectionError("the database has closed this connection") from fault
 

@@ -73,6 +73,7 @@ def open_sqlite(path: Path, *, busy_timeout_s: float) -> Database:
             "check_same_thread": False,
             "isolation_level": None,
         },
+        hide_parameters=True,  # they would be in the text of errors, which are logged
     )
     event.listen(engine, "connect", _on_connect)
     event.listen(engine, "begin", _on_begin)

@@ -49,13 +49,17 @@ class JwksEndpoint:
         self._answer: Answer | None = None
         self._fresh_until = 0.0
         self._reading: asyncio.Task[None] | None = None
+        self._patient_until = 0.0
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """The key set, at most a second old, or 304. With the database away, the last known."""
         if time.monotonic() >= self._fresh_until:
             if self._reading is None or self._reading.done():
                 self._reading = asyncio.create_task(self._refresh())
-            done, _ = await asyncio.wait((self._reading,), timeout=_WAIT_S)  # it may hang
+                self._patient_until = time.monotonic() + _WAIT_S
+            # It may hang: the first wait for a second; those who come later get what is known.
+            left = max(0.0, self._patient_until - time.monotonic())
+            done, _ = await asyncio.wait((self._reading,), timeout=left)
             for reading in done:
                 reading.result()
         answer = self._answer

@@ -5,9 +5,7 @@ import ipaddress
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
-from uuid import uuid4
 
 from hourpass.oauth.errors import (
     InvalidClient,
@@ -16,7 +14,9 @@ from hourpass.oauth.errors import (
     RequestTimeout,
     RequestTooLarge,
     TemporarilyUnavailable,
+    TooManyAttempts,
 )
+from hourpass.server.request_ids import new_request_id
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -29,8 +29,11 @@ BODY_TIMEOUT_S = 10.0
 WRITE_WHOLE = "hourpass.write_whole"
 # Another: gives an asyncio.Event that is set when the server begins to end.
 ENDING = "hourpass.ending"
-_PROCESS = uuid4().hex[:12]
-_numbers = count(1)
+# In the ASGI scope: the status of the answer, where `respond` had the scope; the OAuthError that
+# was the answer; the template of the route below a mount.
+STATUS = "hourpass.status"
+REFUSED = "hourpass.refused"
+ROUTE = "hourpass.route"
 _compact = json.JSONEncoder(separators=(",", ":")).encode  # `json.dumps` would make one each time
 
 JSON = (b"content-type", b"application/json")
@@ -56,11 +59,6 @@ class Answer:
 def joined(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """Headers as they are written."""
     return b"".join(name + b": " + value + b"\r\n" for name, value in headers)
-
-
-def new_request_id() -> str:
-    """Unique over all processes and restarts; in the audit trail and in every answer's header."""
-    return f"{_PROCESS}-{next(_numbers):x}"
 
 
 async def read_body(receive: Receive, limit: int) -> bytes:
@@ -106,6 +104,7 @@ async def respond(
     if answer.status != 304:  # its length would have to be that of the body it leaves out
         extra = ((b"content-length", b"%d" % len(answer.body)), *extra)
     if scope is not None:
+        scope[STATUS] = answer.status
         write = scope.get("extensions", {}).get(WRITE_WHOLE)
         if write is not None and write(
             answer.status, answer.head or joined(answer.headers), extra, answer.body
@@ -133,6 +132,7 @@ async def serve_post(
             raise MethodNotAllowed
         reply = await answer(scope, await read_body(receive, limit), request_id)
     except OAuthError as refused:
+        scope[REFUSED] = refused
         reply = refusal(refused)
     except ConnectionError:
         return
@@ -153,6 +153,8 @@ def refusal(error: OAuthError) -> Answer:
         headers.append((b"connection", b"close"))  # the rest of the body is not read
     elif isinstance(error, TemporarilyUnavailable):
         headers.append((b"retry-after", b"1"))
+    elif isinstance(error, TooManyAttempts):
+        headers.append((b"retry-after", b"%d" % error.retry_after_s))
     return Answer(error.status, headers, json_bytes(members))
 
 

@@ -7,6 +7,7 @@ it which. Only what was not done is told: too many reports, or no database.
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from hourpass.limits import Limiter, Rule
 from hourpass.oauth import strict_json
@@ -15,6 +16,7 @@ from hourpass.server.audit.events import Actor, Origin
 from hourpass.server.clients import lifecycle
 from hourpass.server.clients.secrets import Secret, is_well_formed
 from hourpass.server.db.engine import Database, DatabaseUnavailable
+from hourpass.server.endpoints.gate import Gate
 from hourpass.server.endpoints.http import (
     JSON,
     NO_STORE,
@@ -32,6 +34,7 @@ from hourpass.server.rights import FULL
 from hourpass.server.tokens.refusals import address_block
 
 MAX_BODY = 16 * 1024
+PLACES = 2
 PER_ADDRESS = 10
 PER_PROCESS = 1000  # a minute: also bounds how many addresses are kept in mind
 _ACCEPTED = Answer(202, [JSON, *NO_STORE], b"{}")
@@ -61,6 +64,7 @@ class LeaksEndpoint:
         self._trusted = tuple(trusted_proxies)
         self._suspend = suspend
         self._limiter = Limiter()
+        self._gate = Gate(PLACES)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One report, to its answer."""
@@ -75,7 +79,7 @@ class LeaksEndpoint:
         if report is not None:
             by = Origin(actor=_REPORTER, rights=FULL, request_id=request_id, ip=ip or None)
             try:
-                await asyncio.to_thread(self._act, report, by)
+                await self._gate.through(partial(asyncio.to_thread, self._act, report, by))
             except DatabaseUnavailable as fault:
                 raise TemporarilyUnavailable from fault
         return _ACCEPTED

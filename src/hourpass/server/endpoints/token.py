@@ -6,9 +6,12 @@ Every refusal goes through the commit loop as well, so that the first of a minut
 before it is answered, and a made-up client takes the same way as a real one.
 """
 
+from typing import Protocol
+
 from hourpass.server.endpoints.http import (
     JSON,
     NO_STORE,
+    REFUSED,
     Answer,
     Networks,
     Receive,
@@ -17,22 +20,32 @@ from hourpass.server.endpoints.http import (
     all_of,
     caller_address,
     joined,
+    refusal,
     serve_post,
 )
 from hourpass.server.tokens import authenticate
-from hourpass.server.tokens.commit import CommitLoop
+from hourpass.server.tokens.commit import Joined
 from hourpass.server.tokens.exchange import Refused
+from hourpass.server.tokens.failures import FailureBudgets
 
 _HEADERS = [JSON, *NO_STORE]
 _HEAD = joined(_HEADERS)
 
 
+class Commits(Protocol):
+    """What a token request joins: `tokens.commit.CommitLoop`, or something around it."""
+
+    async def join(self, joined: authenticate.RawRequest | Joined) -> bytes | Refused:
+        """The outcome, once it is durable."""
+
+
 class TokenEndpoint:
     """The token endpoint of one issuer."""
 
-    def __init__(self, loop: CommitLoop[bytes], trusted_proxies: Networks) -> None:
+    def __init__(self, loop: Commits, failures: FailureBudgets, trusted_proxies: Networks) -> None:
         """`loop` signs, too: what it gives for a good request is the body of the answer."""
         self._loop = loop
+        self._failures = failures
         self._trusted = tuple(trusted_proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,7 +56,9 @@ class TokenEndpoint:
         ip = caller_address(scope, self._trusted)
         outcome = await self._loop.join(raw_request(scope, body, request_id, ip))
         if isinstance(outcome, Refused):
-            raise outcome.error
+            # Not raised: its frames would hold the outcome again.
+            scope[REFUSED] = error = self._failures.answer_to(outcome)
+            return refusal(error)
         return Answer(200, _HEADERS, outcome, _HEAD)
 
 

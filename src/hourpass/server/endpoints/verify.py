@@ -10,6 +10,7 @@ A client over its limit is 429. A proxy that cannot pass that on (nginx) says `&
 it is 403 with `X-Hourpass-Limited: 1`.
 """
 
+from collections import Counter
 from typing import NamedTuple
 
 from hourpass.limits import Limiter
@@ -25,6 +26,7 @@ from hourpass.oauth.errors import (
 )
 from hourpass.oauth.grants import AmbiguousPath
 from hourpass.server.endpoints.http import (
+    REFUSED,
     Answer,
     Receive,
     Scope,
@@ -71,6 +73,8 @@ class VerifyEndpoint:
 
     def __init__(self, live: LiveChecks, limiter: Limiter, prefix: str) -> None:
         """`prefix` is the path of the issuer, which requests may or may not have in front."""
+        self.outcomes: Counter[str] = Counter()
+        """How often a request passed (`allowed`), and why not: the code of the error."""
         self._live = live
         self._limiter = limiter
         self._paths = tuple(f"{start}/verify" for start in dict.fromkeys((prefix, "")))
@@ -86,15 +90,23 @@ class VerifyEndpoint:
             if opened is None:
                 raise NotJudged("the proxy has to name an API of the catalogue: ?api=<key>")
             reply = await self._judge(forwarded, opened)
+            self.outcomes["allowed"] += 1
         except NotJudged as fault:
+            self._note(scope, fault)
             reply = refusal(fault)
         except RateLimited as refused:
+            self._note(scope, refused)
             reply = _refused(refused, opened)
             if forwarded is not None and forwarded.limited == "403":
                 reply = Answer(403, (*reply.headers, _LIMITED), reply.body)
         except OAuthError as refused:
+            self._note(scope, refused)
             reply = _refused(refused, opened)
         await respond(send, reply, scope=scope)
+
+    def _note(self, scope: Scope, refused: OAuthError) -> None:
+        self.outcomes[refused.code] += 1
+        scope[REFUSED] = refused
 
     async def _judge(self, forwarded: Forwarded, opened: Opened) -> Answer:
         """Token, then path, then scope, then limits."""

@@ -16,13 +16,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any, Generic, Protocol, TypeVar
 
-from hourpass.oauth.errors import ServerError, TemporarilyUnavailable
+from hourpass.oauth.errors import Overloaded, ServerError, TemporarilyUnavailable
 from hourpass.server.audit.events import AuditEvent
-from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.engine import PATIENCE_S, DatabaseUnavailable
 from hourpass.server.tokens.authenticate import RawRequest, TokenRequest
+from hourpass.server.tokens.backlog import Backlog
 from hourpass.server.tokens.exchange import Issued, Refused, read
 from hourpass.server.tokens.refusals import RefusalCounters
 from hourpass.server.tokens.usage import Key, Sum, UsageSums
@@ -30,7 +32,7 @@ from hourpass.server.tokens.usage import Key, Sum, UsageSums
 Joined = TokenRequest | Refused
 Outcome = Issued | Refused
 Signed = TypeVar("Signed")
-_Waiter = tuple[RawRequest | Joined, "asyncio.Future[Any]"]
+_Waiter = tuple[RawRequest | Joined, "asyncio.Future[Any]", float]  # and when it joined
 
 MAX_BATCH = 256
 MAX_WAITING = 10_000
@@ -78,6 +80,16 @@ class Backend(Protocol):
         """Give the connection back."""
 
 
+class Meter(Protocol):
+    """Who wants to know of every batch, and not of every request. It must not raise."""
+
+    def batch(self, outcomes: Sequence[Outcome | Exception], seconds: float) -> None:
+        """In the commit thread: what became of a batch, and how long that took."""
+
+    def over_budget(self) -> None:
+        """In the event loop: a commit took longer than anybody may wait."""
+
+
 class CommitLoop(Generic[Signed]):
     """Runs the commits of one process. `start` it, `join` requests, `stop` it."""
 
@@ -86,6 +98,7 @@ class CommitLoop(Generic[Signed]):
         backend: Backend,
         on_broken: Callable[[], object],
         sign: Callable[[Issued], Signed],
+        meter: Meter | None = None,
     ) -> None:
         """Both are called in the event loop: `sign` for each token whose row is durable,
         `on_broken` once the answers to a batch that left the disk in doubt are out.
@@ -93,9 +106,11 @@ class CommitLoop(Generic[Signed]):
         self._backend = backend
         self._on_broken = on_broken
         self._sign = sign
+        self._meter = meter
         self._waiting: deque[_Waiter] = deque()
         self._running: list[_Waiter] = []
         self._running_since: float | None = None
+        self._backlog = Backlog(MAX_BATCH)
         self._wake = threading.Event()
         self._kicked = False
         self._stopping = False
@@ -112,15 +127,38 @@ class CommitLoop(Generic[Signed]):
         self._watch = self._loop.call_later(0.25, self._watch_over)
 
     async def join(self, joined: RawRequest | Joined) -> Signed | Refused:
-        """The outcome, once it is durable; raises TemporarilyUnavailable when that is unknown."""
-        if len(self._waiting) >= MAX_WAITING or self._stopping:
+        """The outcome, once it is durable.
+
+        Raises TemporarilyUnavailable when that is unknown, Overloaded when too many wait.
+        """
+        if self._stopping:
             raise TemporarilyUnavailable
+        waiting = len(self._waiting)
+        if waiting >= MAX_WAITING or self._backlog.is_too_long(waiting, self._running_since):
+            raise Overloaded
         future: asyncio.Future[Signed | Refused] = self._loop.create_future()
-        self._waiting.append((joined, future))
+        self._waiting.append((joined, future, time.monotonic()))
         if not self._kicked:
             self._kicked = True
             self._loop.call_soon(self._kick)
         return await future
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for the next commit."""
+        return len(self._waiting)
+
+    @property
+    def fault(self) -> str:
+        """Why no request can be answered now; empty when all is well."""
+        since = self._running_since
+        if self._backend.broken:
+            return "the disk failed in a commit"
+        if not self._thread.is_alive():
+            return "the commit thread is not running"
+        if since is not None and time.monotonic() - since > BUDGET_S:
+            return f"a commit is taking longer than {BUDGET_S:g} s"
+        return ""
 
     def _kick(self) -> None:
         """Wake the thread once for all that joined in this turn of the event loop.
@@ -140,13 +178,16 @@ class CommitLoop(Generic[Signed]):
     # --- in the commit thread -------------------------------------------------------------
 
     def _run(self) -> None:
+        PATIENCE_S.set(BUDGET_S)
         while True:
             self._wake.wait(timeout=1.0)
             self._wake.clear()
             while self._waiting:
+                begun = time.monotonic()
                 self._commit(self._take())
-                time.sleep(0)  # SQLite's other writers get their turn
+                _let_others_in()
                 self._write_sums()
+                self._backlog.took(time.monotonic() - begun)
             self._write_sums(everything=self._stopping)
             if self._stopping and not self._waiting:
                 self._backend.close()
@@ -162,9 +203,10 @@ class CommitLoop(Generic[Signed]):
         return batch
 
     def _commit(self, batch: list[_Waiter]) -> None:
-        self._running, self._running_since = batch, time.monotonic()
+        began = time.monotonic()
+        self._running, self._running_since = batch, began
         try:
-            joined = [read(item) if isinstance(item, RawRequest) else item for item, _ in batch]
+            joined = [read(item) if isinstance(item, RawRequest) else item for item, *_ in batch]
             outcomes: Sequence[Outcome | Exception] = self._decide(joined)
         except CommitUnknown as fault:
             _log.warning("commit failed, answering 503: %s", fault)
@@ -173,6 +215,8 @@ class CommitLoop(Generic[Signed]):
         self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
         if self._backend.broken:
             self._loop.call_soon_threadsafe(self._on_broken)
+        if self._meter is not None:
+            self._meter.batch(outcomes, time.monotonic() - began)
 
     def _decide(self, joined: Sequence[Joined]) -> Sequence[Outcome | Exception]:
         """The outcomes of a batch; when it fails as a whole, of each request by itself."""
@@ -189,7 +233,8 @@ class CommitLoop(Generic[Signed]):
             if len(joined) > 1:
                 _log.warning("a batch failed (%s); trying its requests one at a time", fault)
                 return [outcome for item in joined for outcome in self._decide([item])]
-            _log.exception("a token request failed")
+            of = {"request_id": joined[0].request_id}
+            _log.exception("a token request failed", extra=of)
             if isinstance(fault, WriteRefused):
                 return [TemporarilyUnavailable()]
             return [ServerError(detail=type(fault).__name__)]
@@ -239,20 +284,41 @@ class CommitLoop(Generic[Signed]):
     # --- in the event loop ----------------------------------------------------------------
 
     def _watch_over(self) -> None:
-        """A commit over its budget: its waiters get 503, and the connection is abandoned."""
+        """A commit over its budget: its waiters get 503, and the connection is abandoned.
+
+        So does whoever has waited for as long through several commits that failed.
+        """
         since, batch = self._running_since, self._running
-        if since is not None and time.monotonic() - since > BUDGET_S:
-            late = [*batch]
-            while self._waiting:
-                late.append(self._waiting.popleft())
+        joined_before = time.monotonic() - BUDGET_S
+        hangs = since is not None and since < joined_before
+        late = [waiter for waiter in batch if hangs or waiter[2] < joined_before]
+        late += self._taken_out(joined_before if not hangs else None)
+        if hangs and self._meter is not None:
+            self._meter.over_budget()
+        if late:
             self._deliver(late, [TemporarilyUnavailable()] * len(late))
+        if hangs:
             self._backend.abandon()
         self._watch = self._loop.call_later(0.25, self._watch_over)
+
+    def _taken_out(self, joined_before: float | None) -> list[_Waiter]:
+        """Those that joined the queue before, or all; the commit thread takes from it as well."""
+        late: list[_Waiter] = []
+        try:
+            while True:
+                waiter = self._waiting.popleft()
+                if joined_before is not None and waiter[2] >= joined_before:
+                    self._waiting.appendleft(waiter)
+                    break
+                late.append(waiter)
+        except IndexError:
+            pass  # there is nobody behind them
+        return late
 
     def _deliver(self, batch: list[_Waiter], outcomes: Sequence[Outcome | Exception]) -> None:
         """Sign and wake, some at a time: RSA would keep the loop from all else for too long."""
         now, later = slice(_SIGN_AT_ONCE), slice(_SIGN_AT_ONCE, None)
-        for (_, future), outcome in zip(batch[now], outcomes[now], strict=True):
+        for (_, future, _), outcome in zip(batch[now], outcomes[now], strict=True):
             if future.done():
                 continue  # the caller went away, or the budget was spent
             if isinstance(outcome, Exception):
@@ -263,7 +329,14 @@ class CommitLoop(Generic[Signed]):
                 try:
                     future.set_result(self._sign(outcome))
                 except Exception as fault:  # noqa: BLE001  (its neighbours get theirs)
-                    _log.exception("a token could not be signed")
+                    of = {"request_id": outcome.request_id}
+                    _log.exception("a token could not be signed", extra=of)
                     future.set_exception(ServerError(detail=type(fault).__name__))
         if batch[later]:
             self._loop.call_soon(self._deliver, batch[later], outcomes[later])
+
+
+def _let_others_in() -> None:
+    """SQLite's other writers get their turn. A clock that is faked may refuse to sleep."""
+    with suppress(OSError):
+        time.sleep(0)

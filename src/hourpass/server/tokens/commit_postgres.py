@@ -20,7 +20,7 @@ import psycopg
 from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent
-from hourpass.server.db.postgres import raw_connection
+from hourpass.server.db.postgres import is_unreplicated, raw_connection
 from hourpass.server.tokens.authenticate import TokenRequest
 from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteRefused
 from hourpass.server.tokens.exchange import Facts, Issued, Refused, Registered, exchange
@@ -256,12 +256,14 @@ class PostgresCommit:
             return connection
         if time.monotonic() < self._not_before:
             raise CommitUnknown("the database was out of reach a moment ago")
-        self._not_before = time.monotonic() + _RECONNECT_EVERY_S
-        connection = raw_connection(self._url, statement_timeout_s=2.0)
+        try:
+            connection = raw_connection(self._url, statement_timeout_s=2.0)
+        finally:  # to find out can take seconds, in which others came
+            self._not_before = time.monotonic() + _RECONNECT_EVERY_S
         connection.add_notice_handler(self._on_notice)
+        self._connection = connection  # from here on it can be abandoned
         for statement in _PLANS:
             connection.execute(statement)
-        self._connection = connection
         self._remembered.clear()
         self._clock = None
         return connection
@@ -274,11 +276,7 @@ class PostgresCommit:
         return CommitUnknown((str(fault).strip().splitlines() or ["connection lost"])[0])
 
     def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
-        """A commit whose wait for its standby was cancelled returns success: it is none."""
-        if notice.sqlstate == "01000" and "synchronous replication" in (
-            notice.message_primary or ""
-        ):
-            self._standby_lost = True
+        self._standby_lost |= is_unreplicated(notice)
 
     def _check_replicated(self) -> None:
         if self._standby_lost:

@@ -9,19 +9,22 @@ that carry a version (keys, catalogue), which every look compares. No decision i
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextvars import Context
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
 from typing import Generic, TypeVar
 
 from hourpass.limits import PerMinute
-from hourpass.oauth.errors import InvalidToken, TemporarilyUnavailable
+from hourpass.oauth.errors import InvalidToken, Overloaded, TemporarilyUnavailable
 from hourpass.oauth.grants import Granted
 from hourpass.oauth.jose import BadSignature, PublicKeys, read_header
 from hourpass.server.catalogue.model import Api
 from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.tokens.backlog import Backlog
 from hourpass.server.tokens.claims import MALFORMED, MAX_TOKEN, Claims, verified
 from hourpass.server.tokens.exchange import Facts
 from hourpass.server.tokens.standing_store import Question, Seen, StandingStore
@@ -138,6 +141,8 @@ class LiveChecks:
         self._looking: list[tuple[Question, asyncio.Future[Seen]]] = []
         self._runner: asyncio.Task[None] | None = None
         self._deadline: asyncio.TimerHandle | None = None
+        self._backlog = Backlog(MAX_BATCH)
+        self._looking_since: float | None = None
 
     async def check(self, token: str, caller: str | None = None) -> tuple[Claims, Seen, Known]:
         """A token that we signed and that has not expired, and the rows of its client now.
@@ -182,15 +187,25 @@ class LiveChecks:
         return known.apis.get(key)
 
     async def look(self, question: Question) -> Seen:
-        """The rows as they are after this call began; raises TemporarilyUnavailable."""
-        if len(self._waiting) >= MAX_WAITING:
-            raise TemporarilyUnavailable
+        """The rows as they are after this call began.
+
+        Raises TemporarilyUnavailable; Overloaded when too many wait.
+        """
+        waiting = len(self._waiting)
+        if waiting >= MAX_WAITING or self._backlog.is_too_long(waiting, self._looking_since):
+            raise Overloaded
         loop = asyncio.get_running_loop()
         future: asyncio.Future[Seen] = loop.create_future()
         self._waiting.append((question, future))
         if self._runner is None:
-            self._runner = loop.create_task(self._run())
+            # In no request's context: what it logs is of many.
+            self._runner = loop.create_task(self._run(), context=Context())
         return await future
+
+    @property
+    def waiting(self) -> int:
+        """How many checks wait for the next look."""
+        return len(self._waiting)
 
     async def close(self) -> None:
         """Answer nobody any more."""
@@ -207,6 +222,7 @@ class LiveChecks:
                 count = min(len(self._waiting), MAX_BATCH)
                 self._looking = batch = [self._waiting.popleft() for _ in range(count)]
                 self._deadline = loop.call_later(BUDGET_S, self._give_up)
+                begun = self._looking_since = time.monotonic()
                 try:
                     outcomes: Sequence[Seen | Exception] = await self._store.look(
                         [question for question, _ in batch]
@@ -220,8 +236,10 @@ class LiveChecks:
                 finally:
                     self._deadline.cancel()
                 _deliver(batch, outcomes)
+                self._backlog.took(time.monotonic() - begun)
         finally:
             self._runner = None
+            self._looking_since = None
             self._looking = []
 
     def _give_up(self) -> None:

@@ -266,8 +266,10 @@ class PostgresStanding:
             return connection
         if time.monotonic() < self._not_before:
             raise DatabaseUnavailable("the database was out of reach a moment ago")
-        self._not_before = time.monotonic() + _RECONNECT_EVERY_S
-        connection = await raw_async_connection(self._url, statement_timeout_s=2.0)
+        try:
+            connection = await raw_async_connection(self._url, statement_timeout_s=2.0)
+        finally:  # to find out can take seconds, in which others came
+            self._not_before = time.monotonic() + _RECONNECT_EVERY_S
         for statement in _PLANS:
             await connection.execute(statement)
         self._connection = connection

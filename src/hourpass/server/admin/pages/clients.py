@@ -1,5 +1,6 @@
 """Settings > API Clients: the list."""
 
+from datetime import timedelta
 from urllib.parse import urlencode
 
 from starlette.responses import Response
@@ -14,6 +15,8 @@ from hourpass.server.cursors import BadCursor
 from hourpass.server.rights import CLIENTS_READ
 
 router = Pages()
+SOON = timedelta(days=30)
+_EXPIRING = "expiring"  # no status, but found where the statuses are
 _PAGE = 40  # of 2 kB each: with its style and scripts the page stays under 150 kB
 
 
@@ -27,6 +30,7 @@ def list_(visit: Visit) -> Response:
         scope=printable(scope, 200) or None,
         organization=visit.place,
         search=search or None,
+        expires_before=visit.now + SOON if status == _EXPIRING else None,
     )
     filters = {"status": status, "scope": scope, "search": search}
     about: dict[str, object] = {"page": "clients", "place": visit.place, **filters}
@@ -45,7 +49,10 @@ def list_(visit: Visit) -> Response:
         "clients/list.html",
         clients=found,
         last=last,
-        statuses=[status.value for status in Status],
+        statuses=[
+            *((status.value, status.value.capitalize()) for status in Status),
+            (_EXPIRING, f"Expiring within {SOON.days} days"),
+        ],
         scopes=visit.context.catalogue(),
         filters=filters,
         filtered=any(filters.values()),

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from starlette.responses import Response
 
 from hourpass.server.admin.pages.audit import AUDIT_READ
+from hourpass.server.admin.pages.clients import SOON
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.sentences import reason
 from hourpass.server.admin.visit import Visit
@@ -20,7 +21,6 @@ from hourpass.server.rights import CLIENTS_READ
 
 router = Pages()
 _HOURS = 24
-_SOON = timedelta(days=30)
 _SHORT = 5
 _REFUSALS = 10_000  # the newest of them: a flood is not read to its end
 _LATE = timedelta(minutes=1)  # sums of an hour may come so long after its end
@@ -46,7 +46,7 @@ def _clients(visit: Visit) -> dict[str, object]:
     place, now = visit.place, visit.now
     with visit.database.read() as connection:
         counts = figures.count_by_status(connection, place, now)
-        expiring = figures.about_to_expire(connection, place, now, now + _SOON, limit=_SHORT + 1)
+        expiring = figures.about_to_expire(connection, place, now, now + SOON, limit=_SHORT + 1)
         unused = figures.never_used(connection, place, now, limit=_SHORT + 1)
     total = sum(counts.values())
     is_new = total <= _SHORT and len(unused) == total - counts[Status.EXPIRED]

@@ -68,7 +68,7 @@ def sign_in(
     operator = _charge_email(database, email)
     stored = operator.password_hash if operator else None
     if not hashing.verify(password, stored) or operator is None or stored is None:
-        _failed(database, operator, "password", by)
+        _failed(database, operator, "password" if operator else "unknown address", by)
         raise SignInRefused
     new = hashing.hash(password) if hashing.needs_rehash(stored) else stored
     with database.write() as connection:
@@ -120,13 +120,17 @@ def sign_in_with_passkey(
     database: Database, party: RelyingParty, ceremony: Token, response: str, by: Origin
 ) -> SignedIn:
     """With a passkey alone; raises PasskeyRefused, NoAccess."""
-    key, sign_count = passkeys.prove(database, party, ceremony, response)
-    with database.write() as connection:
-        operator = operators.hold(connection, key.operator_id)
-        now = database.now(connection)
-        if operator is None or not credentials.count_passkey(connection, key, sign_count, now):
-            raise PasskeyRefused("used elsewhere at the same moment")
-        signed_in = _open(connection, now, operator, Method.PASSKEY, Stage.OPEN, by)
+    try:
+        key, sign_count = passkeys.prove(database, party, ceremony, response)
+        with database.write() as connection:
+            operator = operators.hold(connection, key.operator_id)
+            now = database.now(connection)
+            if operator is None or not credentials.count_passkey(connection, key, sign_count, now):
+                raise PasskeyRefused("used elsewhere at the same moment")
+            signed_in = _open(connection, now, operator, Method.PASSKEY, Stage.OPEN, by)
+    except PasskeyRefused:
+        _failed(database, None, "passkey", by)
+        raise
     if Powers.of(signed_in.operator).empty:
         raise NoAccess
     return signed_in
@@ -171,17 +175,21 @@ def reauthenticate_with_passkey(
     by: Origin,
 ) -> None:
     """The same, with one of the person's passkeys; raises PasskeyRefused."""
-    key, sign_count = passkeys.prove(database, party, ceremony, response)
-    if key.operator_id != who.operator.operator_id:
-        raise PasskeyRefused("somebody else's")
-    with database.write() as connection:
-        operators.hold(connection, key.operator_id)
-        now = database.now(connection)
-        if not (
-            credentials.count_passkey(connection, key, sign_count, now)
-            and _authenticated(connection, who, Method.PASSKEY, by, now)
-        ):
-            raise PasskeyRefused("used elsewhere at the same moment, or signed out")
+    try:
+        key, sign_count = passkeys.prove(database, party, ceremony, response)
+        if key.operator_id != who.operator.operator_id:
+            raise PasskeyRefused("somebody else's")
+        with database.write() as connection:
+            operators.hold(connection, key.operator_id)
+            now = database.now(connection)
+            if not (
+                credentials.count_passkey(connection, key, sign_count, now)
+                and _authenticated(connection, who, Method.PASSKEY, by, now)
+            ):
+                raise PasskeyRefused("used elsewhere at the same moment, or signed out")
+    except PasskeyRefused:
+        _failed(database, who.operator, "passkey", by, each=False)
+        raise
 
 
 def change_password(
@@ -305,16 +313,17 @@ def _authenticated(
     return True
 
 
-def _failed(database: Database, operator: Operator | None, reason: str, by: Origin) -> None:
-    """Write it down: all that failed for an operator (the delays bound how many), and one a
-    minute for addresses that are nobody's, so that a flood cannot fill the disk.
+def _failed(
+    database: Database, operator: Operator | None, reason: str, by: Origin, *, each: bool = True
+) -> None:
+    """Write it down: all that failed for an operator where delays bound how many (`each`), and
+    of all others, who may be nobody, one a minute, so that a flood cannot fill the disk.
 
     The address that was typed is not kept: people type passwords there.
     """
-    detail: Detail = {"reason": "unknown address"}
+    detail: Detail = {"reason": reason}
     if operator is not None:
-        whom = {"operator_id": operator.operator_id, "email": operator.email}
-        detail = {**whom, "reason": reason}
+        detail = {"operator_id": operator.operator_id, "email": operator.email, "reason": reason}
     event = AuditEvent(
         event=Event.OPERATOR_SIGN_IN_FAILED,
         origin=Origin(actor=SYSTEM, request_id=by.request_id, ip=by.ip),  # it was proved of nobody
@@ -323,5 +332,5 @@ def _failed(database: Database, operator: Operator | None, reason: str, by: Orig
     )
     with database.write() as connection:
         now = database.now(connection)
-        if operator is not None or store.first_of_minute(connection, now):
+        if (operator is not None and each) or store.first_of_minute(connection, now):
             audit.record(connection, [event], now)

@@ -1,0 +1,149 @@
+"""The load: processes that get tokens and change clients without end, and write down what came."""
+
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from faults import journal
+from faults.windows import Window, window
+from support.installation import Installation, clean_environ
+
+_ROOT = Path(__file__).parent.parent
+_CLIENTS = 20
+
+
+class NotWell(Exception):
+    """The load did not get good answers (again) in time; the text says how it stood."""
+
+
+class Load:
+    """The callers of one installation. Their journals are kept until somebody deletes them."""
+
+    def __init__(self, installation: Installation, *, threads: int = 8) -> None:
+        self._installation = installation
+        self._threads = threads
+        self.deeds = installation.folder / "deeds.jsonl"
+        self.tokens = installation.folder / "tokens.jsonl"
+        steady = [installation.create_client("customers:read") for _ in range(_CLIENTS)]
+        self._credentials = installation.folder / "steady.json"
+        self._credentials.write_text(json.dumps([[c.client_id, c.secret] for c in steady]))
+        self._workers: list[subprocess.Popen[bytes]] = []
+        self._looks: list[_Look] = []
+
+    @contextlib.contextmanager
+    def on(self, url: str) -> Iterator[None]:
+        """Under way inside the block; at its end all are killed, in any order."""
+        self._looks = [_Look(self.deeds), _Look(self.tokens)]
+        try:
+            self._start("faults.deeds", str(self.deeds))
+            self._start(
+                *("faults.tokens", str(self.tokens), url),
+                *(str(self._credentials), str(self._threads)),
+            )
+            self.wait_until_well(0.0)
+            yield
+        finally:
+            random.shuffle(self._workers)
+            for worker in self._workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(worker.pid, signal.SIGKILL)
+                worker.wait()
+            self._workers.clear()
+
+    def wait_until_well(self, calm_s: float = 2.0, timeout_s: float = 60.0) -> None:
+        """Until both got nothing but good answers for `calm_s` from now on; raises NotWell."""
+        deadline = time.monotonic() + timeout_s
+        for look in self._looks:
+            look.begin()
+        while True:
+            if any(worker.poll() is not None for worker in self._workers):
+                raise NotWell(f"a process of the load ended: {self._log.read_text()[-2000:]}")
+            if all(look.is_well(calm_s) for look in self._looks):
+                return
+            if time.monotonic() > deadline:
+                last = [look.last for look in self._looks]
+                raise NotWell(f"not well after {timeout_s:.0f} s; last answers: {last}")
+            time.sleep(0.05)
+
+    def pause(self) -> None:
+        """The process that opens the database itself goes; those who only ask the server stay."""
+        deeds = self._workers.pop(0)
+        os.killpg(deeds.pid, signal.SIGKILL)
+        deeds.wait()
+
+    def resume(self) -> None:
+        """After `pause`."""
+        self._start("faults.deeds", str(self.deeds))
+        self._workers.insert(0, self._workers.pop())
+
+    def forget(self) -> None:
+        """What came so far has been judged."""
+        self.deeds.unlink(missing_ok=True)
+        self.tokens.unlink(missing_ok=True)
+
+    def window(self) -> Window:
+        """What the callers for tokens saw since the load was last started."""
+        return window(journal.read(self.tokens, self._looks[1].start))
+
+    @property
+    def _log(self) -> Path:
+        return self._installation.folder / "load.log"
+
+    def _start(self, module: str, *arguments: str) -> None:
+        with self._log.open("ab") as log:
+            worker = subprocess.Popen(
+                [sys.executable, "-m", module, *arguments],
+                env={**clean_environ(), **self._installation.environ},
+                cwd=_ROOT,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._workers.append(worker)
+
+
+class _Look:
+    """How one journal stands, read as it grows."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.start = self._offset = path.stat().st_size if path.exists() else 0
+        self.last: dict[str, Any] = {}
+        self.begin()
+
+    def begin(self) -> None:
+        """What came before counts no more."""
+        self._begun = time.monotonic()
+        self._good_since: float | None = None
+
+    def is_well(self, calm_s: float) -> bool:
+        """Whether for so long, and until a moment ago, nothing but good answers came."""
+        for entry in self._new():
+            if entry["at"] < self._begun:
+                continue
+            if "jti" in entry or "done" in entry:
+                self.last = entry
+                self._good_since = self._good_since or entry["at"]
+            elif "status" in entry or "unknown" in entry:
+                self.last, self._good_since = entry, None
+        if self._good_since is None or self.last["at"] < time.monotonic() - 1.0:
+            return False
+        return bool(self.last["at"] - self._good_since >= calm_s)
+
+    def _new(self) -> Iterator[dict[str, Any]]:
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            lines = file.read().splitlines(keepends=True)
+        for line in lines:
+            if line.endswith(b"\n"):
+                self._offset += len(line)
+                yield json.loads(line)

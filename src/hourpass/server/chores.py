@@ -1,0 +1,158 @@
+"""What has to be done now and then, whoever asks for nothing: by one process of an installation.
+
+Every serving process, on every node, looks every few seconds whether the lock of the chores is
+free. Whoever holds it does them all, for as long as it lives; then another takes over.
+"""
+
+import asyncio
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from hourpass.server.audit import upkeep
+from hourpass.server.clients import once
+from hourpass.server.context import Context
+from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.session_lock import SessionLock
+from hourpass.server.keys import operations
+from hourpass.server.tokens import revoke
+
+LOOK_EVERY_S = 5.0
+_AGAIN_AFTER_FAULT = timedelta(minutes=1)
+_STOP_WITHIN_S = 2.0
+_LOCK = 0x484F_5552_4348_4F52
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chore:
+    """One of them.
+
+    `run` is called in a thread. It keeps its transactions short, since tokens wait behind them on
+    SQLite, and does no harm when another process does the same at the same moment: a holder that
+    has just lost the lock does not know it yet. It may tell when it is due again.
+    """
+
+    name: str
+    """For the log, before "failed" or "waits for the database"."""
+    every: timedelta
+    run: Callable[[Context], timedelta | None]
+
+
+def _keep_timetable(context: Context) -> None:
+    operations.keep_timetable(context.database, context.policy)
+
+
+def _purge_idempotency_keys(context: Context) -> None:
+    once.purge(context.database)
+
+
+def _purge_revoked_tokens(context: Context) -> None:
+    revoke.purge(context.database)
+
+
+def _keep_up_audit(context: Context) -> timedelta:
+    days = context.settings.audit_retention_days
+    return timedelta(seconds=upkeep.keep_up(context.database, days))
+
+
+_MINUTE = timedelta(minutes=1)
+CHORES = (
+    Chore(name="the timetable of signing keys", every=_MINUTE, run=_keep_timetable),
+    Chore(name="forgetting old idempotency keys", every=_MINUTE, run=_purge_idempotency_keys),
+    Chore(name="forgetting expired revocations", every=_MINUTE, run=_purge_revoked_tokens),
+    Chore(name="the upkeep of the audit trail", every=_MINUTE, run=_keep_up_audit),
+)
+
+
+class Chores:
+    """The chores of one process. `start` them in its event loop, `stop` them."""
+
+    def __init__(self, context: Context, chores: Sequence[Chore] = CHORES) -> None:
+        self._context = context
+        self._chores = chores
+        self._lock = SessionLock(context.database, _LOCK)
+        self._is_holder = False
+        self._is_away = False
+        self._due_at: dict[str, float] = {}
+        self._stopping = threading.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Look at once, and from then on every few seconds."""
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Let the chore under way end, for a moment at most; then another process may go on."""
+        self._stopping.set()
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def _run(self) -> None:
+        look: asyncio.Task[bool] | None = None
+        try:
+            while True:
+                look = asyncio.create_task(asyncio.to_thread(self.look))
+                if not await asyncio.shield(look):
+                    await asyncio.sleep(LOOK_EVERY_S)
+        finally:
+            if look is not None and not look.done():
+                await asyncio.wait((look,), timeout=_STOP_WITHIN_S)
+            if look is None or look.done():
+                await asyncio.to_thread(self._lock.release)
+
+    def look(self) -> bool:
+        """Do what is due, if it is this process that does the chores. Raises nothing.
+
+        True: something is due again already.
+        """
+        if not self._holds():
+            return False
+        more = False
+        for chore in self._chores:
+            if self._stopping.is_set():
+                return False
+            if time.monotonic() >= self._due_at.get(chore.name, 0.0):
+                again = self._do(chore)
+                more |= not again
+                self._due_at[chore.name] = time.monotonic() + again.total_seconds()
+        return more
+
+    def release(self) -> None:
+        """Let another process do them."""
+        self._lock.release()
+
+    def _holds(self) -> bool:
+        try:
+            holds = self._lock.is_ours()
+            self._is_away = False
+        except DatabaseUnavailable as fault:
+            holds = False
+            if not self._is_away:  # once, not with every look
+                self._is_away = True
+                _log.warning("the chores wait for the database: %s", fault)
+        except Exception:  # noqa: BLE001  (one bad look must not end the chores for good)
+            holds = False
+            _log.exception("whose turn the chores are could not be told; trying again")
+        if holds and not self._is_holder:
+            self._due_at.clear()  # what the one before has done is not known
+        self._is_holder = holds
+        return holds
+
+    def _do(self, chore: Chore) -> timedelta:
+        """One chore, whatever it meets; how long until the next time."""
+        try:
+            again = chore.run(self._context)
+        except DatabaseUnavailable as fault:
+            _log.warning("%s waits for the database: %s", chore.name, fault)
+        except Exception:  # noqa: BLE001  (the others go on, and this one is tried again)
+            _log.exception("%s failed; trying again in a minute", chore.name)
+        else:
+            return chore.every if again is None else again
+        return min(chore.every, _AGAIN_AFTER_FAULT)

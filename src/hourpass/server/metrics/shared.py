@@ -1,0 +1,75 @@
+"""Where several processes of a node count together.
+
+Each process counts in files of its own in one folder, and the parent adds them up. The folder is
+in memory where the platform has such a place: a full disk must not stop the counting.
+"""
+
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+_IN_MEMORY = Path("/dev/shm")  # noqa: S108  (a folder of mode 0700 is made in it)
+
+
+class SharedCounting:
+    """A fresh folder for one run of a node's processes.
+
+    Make it before the first process is started, and before prometheus_client is loaded.
+    """
+
+    def __init__(self) -> None:
+        if "prometheus_client" in sys.modules:
+            raise RuntimeError("prometheus_client was loaded too early: it would not count here")
+        in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK)
+        where = str(_IN_MEMORY) if in_memory else None
+        self.folder = Path(tempfile.mkdtemp(prefix="hourpass-metrics-", dir=where))
+        os.environ[_VARIABLE] = str(self.folder)
+
+    def registry(self) -> "CollectorRegistry":
+        """What all processes counted; to be asked in the parent."""
+        from prometheus_client import CollectorRegistry
+        from prometheus_client.multiprocess import MultiProcessCollector
+
+        registry = CollectorRegistry()
+        MultiProcessCollector(registry, str(self.folder))  # type: ignore[no-untyped-call]
+        return registry
+
+    def pids(self) -> list[int]:
+        """The processes that count now."""
+        found = (path.stem.rpartition("_")[2] for path in self.folder.glob("gauge_live*.db"))
+        return [int(pid) for pid in set(found) if _runs(int(pid))]
+
+    def all_pids(self) -> list[int]:
+        """Them, the process that asks and its parent."""
+        return [*self.pids(), os.getpid(), os.getppid()]
+
+    def forget(self, pid: int) -> None:
+        """A process has ended: its gauges vanish, what it counted stays."""
+        from prometheus_client.multiprocess import mark_process_dead
+
+        mark_process_dead(pid, str(self.folder))  # type: ignore[no-untyped-call]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the folder."""
+        os.environ.pop(_VARIABLE, None)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass  # somebody else's by now, or of another user: it runs
+    return True

@@ -1,0 +1,134 @@
+"""Several processes of a node behind one metrics port."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from support.installation import Installation, Server
+from support.metrics import Metrics, free_port, until
+
+WORKERS = 2
+
+
+class Node:
+    """A server of several workers."""
+
+    def __init__(self, installation: Installation) -> None:
+        self.metrics = Metrics(free_port())
+        self.server = Server(installation, HOURPASS_WORKERS=str(WORKERS), **self.metrics.setting)
+        self.credentials = installation.create_client("customers:read")
+
+    def take(self, count: int) -> None:
+        """So many tokens, each over a connection of its own, so that every worker has some."""
+        for _ in range(count):
+            answer = httpx.post(
+                f"{self.server.url}/token",
+                data={"grant_type": "client_credentials"},
+                headers=self.credentials.basic,
+                timeout=15,
+                trust_env=False,
+            )
+            assert answer.status_code == 200
+
+    def children(self) -> list[int]:
+        """The workers, and the process beside them."""
+        assert self.server.process is not None
+        pid = self.server.process.pid
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        return [int(child) for child in listed]
+
+    def counting(self) -> dict[int, Path]:
+        """The workers, by the folder in which each counts."""
+        found = {}
+        for child in self.children():
+            maps = Path(f"/proc/{child}/maps").read_text()
+            folder = re.search(r"/\S*/hourpass-metrics-[^/]+(?=/)", maps)
+            if folder is not None:
+                found[child] = Path(folder[0])
+        return found
+
+
+@pytest.fixture
+def node(postgres_installation: Installation) -> Iterator[Node]:
+    """One of its own: its processes are killed."""
+    made = Node(postgres_installation)
+    yield made
+    made.server.stop()
+
+
+def test_workers_count_together_and_a_dead_ones_count_stays(node: Node) -> None:
+    """Whichever worker answers; nothing is forgotten when one is killed, and none is missed."""
+    metrics = node.metrics
+    until(lambda: len(node.counting()) == WORKERS)
+    node.take(20)
+    metrics.becomes(20, "hourpass_tokens_issued_total")
+    metrics.becomes(20, "hourpass_commit_batch_size_sum")
+    metrics.becomes(0, "hourpass_queue_depth", queue="commit")
+    assert metrics.value("hourpass_clients", status="active") == 1
+    parts = metrics.get("/readyz").json()["parts"]
+    assert parts["workers"] == {"status": "ok"}
+    cpu = metrics.value("process_cpu_seconds_total")
+
+    killed = next(iter(node.counting()))
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: killed not in node.counting() and len(node.counting()) == WORKERS)
+    node.take(5)
+
+    metrics.becomes(25, "hourpass_tokens_issued_total")
+    metrics.becomes(25, "hourpass_http_responses_total", endpoint="token", status="200")
+    assert metrics.value("process_cpu_seconds_total") >= cpu
+    (folder,) = set(node.counting().values())
+    gauges = {path.name for path in folder.glob("gauge_live*")}
+    assert not any(str(killed) in name for name in gauges)
+
+
+def test_the_process_beside_them_is_started_anew_and_all_end_together(node: Node) -> None:
+    """Killed, it comes back with all that was counted; at the end nothing is left behind."""
+    metrics, server = node.metrics, node.server
+    until(lambda: len(node.counting()) == WORKERS)
+    node.take(3)
+    metrics.becomes(3, "hourpass_tokens_issued_total")
+    (folder,) = set(node.counting().values())
+    (beside,) = set(node.children()) - set(node.counting())
+
+    os.kill(beside, signal.SIGKILL)
+    until(lambda: beside not in node.children() and len(node.children()) == WORKERS + 1)
+    metrics.becomes(3, "hourpass_tokens_issued_total")
+
+    assert server.process is not None
+    server.process.terminate()
+    assert server.process.wait(20) == 0
+    assert not folder.exists()
+    with pytest.raises(httpx.TransportError):
+        metrics.get("/metrics")
+
+
+def test_the_process_beside_them_alone_is_no_reason_to_go_on() -> None:
+    """When no worker can be started it is ended, and the server says so with its status."""
+    program = """
+import signal, socket
+from hourpass.server import supervisor
+
+supervisor.FIRST_WAIT_S = 0.01
+supervisor.LONGEST_WAIT_S = 0.01
+def beside():
+    signal.pause()
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(supervisor.Supervisor([lambda: 1], listener, beside=[beside]).run(), flush=True)
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert ended.stdout == "1\n"
