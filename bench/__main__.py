@@ -1,5 +1,5 @@
 """`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table, and
-bench/checks.md. `python -m bench --only checks` does the last alone.
+bench/checks.md and bench/floods.md. `python -m bench --only floods` does the last alone.
 
 Contestants are started together and asked in turn, round after round, so that whatever else
 the machine does meets all of them alike; figures are medians, and what counts is their ratio.
@@ -17,7 +17,7 @@ from statistics import median
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import integrator, load, management, online, protected, report, verifying
+from bench import floods, integrator, load, management, online, protected, report, verifying
 from bench.contestants import Contestant, Peers, ceiling, hourpass
 from bench.populate import populate
 from bench.report import Line, Results
@@ -28,6 +28,7 @@ CONNECTIONS = (1, 32, 128)
 CLIENTS = 10_000
 FEW, MANY = 1_000, 1_000_000
 DISTINCT_TOKENS = 1_000_000
+UNKNOWN_IDS = 1_000_000
 
 
 def main() -> int:
@@ -36,7 +37,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5, help="of load for each figure")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=MANY, help="clients in the large installation")
-    parser.add_argument("--only", choices=("tokens", "checks"))
+    parser.add_argument("--ids", type=int, default=UNKNOWN_IDS, help="unknown client IDs to try")
+    parser.add_argument("--only", choices=("tokens", "checks", "floods"))
     options = parser.parse_args()
     missing = load.missing_programs()
     if missing:
@@ -47,17 +49,21 @@ def main() -> int:
     cluster = Cluster(folder)
     try:
         sqlite, postgres = _ready(folder, cluster)
-        if options.only != "checks":
+        if options.only in (None, "tokens"):
             _tokens(folder, cluster, sqlite, postgres, options.many, results)
-        if options.only != "tokens":
+        if options.only in (None, "checks"):
             _checks(folder, cluster, sqlite, postgres, results)
+        if options.only in (None, "floods"):
+            _floods(folder, cluster, sqlite, postgres, options.ids, results)
     finally:
         cluster.remove()
         shutil.rmtree(folder, ignore_errors=True)
-    if options.only != "checks":
+    if options.only in (None, "tokens"):
         report.write(results)
-    if options.only != "tokens":
+    if options.only in (None, "checks"):
         report.write_checks(results)
+    if options.only in (None, "floods"):
+        report.write_floods(results)
     return 0
 
 
@@ -143,6 +149,32 @@ def _offline(results: Results) -> None:
         before, after = verifying.memory(DISTINCT_TOKENS)
     results.verifier_mb["a process with a verifier"] = before
     results.verifier_mb[f"the same after {DISTINCT_TOKENS:,} distinct tokens"] = after
+
+
+def _floods(
+    folder: Path,
+    cluster: Cluster,
+    sqlite: Installation,
+    postgres: Installation,
+    ids: int,
+    results: Results,
+) -> None:
+    for kind, installation, theirs, name in (
+        ("SQLite", sqlite, None, "credentials"),
+        ("PostgreSQL", postgres, cluster, "credentials-postgres"),
+    ):
+        contestants: list[Contestant] = []
+        with _ended(contestants):
+            contestants.append(hourpass(kind, installation, pinned=True, cluster=theirs))
+            results.floods[kind] = floods.measure(
+                kind,
+                installation,
+                contestants[0],
+                folder / name,
+                rounds=results.rounds,
+                seconds=results.seconds,
+                ids=ids,
+            )
 
 
 def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Results) -> None:
