@@ -61,6 +61,8 @@ docs: $(V)/.ready ## Make docs/settings.md and docs/conformance.md anew
 lock: $(V)/.ready ## Pin all dependencies anew, with hashes
 	echo "uv==$$($(BIN)/uv --version | cut -d' ' -f2)" | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header - -o requirements/uv.txt
 	$(BIN)/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --extra server --group dev pyproject.toml -o requirements/dev.txt
+	$(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt --extra server --extra otel pyproject.toml -o requirements/server.txt
+	echo hatchling | $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links --no-header -c requirements/dev.txt - -o requirements/build.txt
 
 clean: ## Remove what the targets above made
 	rm -rf $(V) .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,5 +1,6 @@
 """`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table, and
-bench/checks.md and bench/floods.md. `python -m bench --only floods` does the last alone.
+bench/checks.md and bench/floods.md. `python -m bench --only checks` or `--only floods` does one of
+the last two alone; `--only workers` and `--only batch` print their part of the first.
 
 Contestants are started together and asked in turn, round after round, so that whatever else
 the machine does meets all of them alike; figures are medians, and what counts is their ratio.
@@ -17,7 +18,18 @@ from statistics import median
 from rich.console import Console
 from rich.progress import Progress
 
-from bench import floods, integrator, load, management, online, protected, report, verifying
+from bench import (
+    batch_of_one,
+    floods,
+    integrator,
+    load,
+    management,
+    online,
+    protected,
+    report,
+    verifying,
+    workers,
+)
 from bench.contestants import Contestant, Peers, ceiling, hourpass
 from bench.populate import populate
 from bench.report import Line, Results
@@ -38,7 +50,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=MANY, help="clients in the large installation")
     parser.add_argument("--ids", type=int, default=UNKNOWN_IDS, help="unknown client IDs to try")
-    parser.add_argument("--only", choices=("tokens", "checks", "floods"))
+    parser.add_argument("--only", choices=("tokens", "checks", "floods", "workers", "batch"))
     options = parser.parse_args()
     missing = load.missing_programs()
     if missing:
@@ -51,6 +63,16 @@ def main() -> int:
         sqlite, postgres = _ready(folder, cluster)
         if options.only in (None, "tokens"):
             _tokens(folder, cluster, sqlite, postgres, options.many, results)
+        if options.only in (None, "tokens", "workers"):
+            _workers(folder, cluster, postgres, results)
+        if options.only in (None, "tokens", "batch"):
+            results.batch_of_one = batch_of_one.measure(
+                postgres,
+                cluster,
+                folder / "credentials-postgres",
+                rounds=options.rounds,
+                seconds=options.seconds,
+            )
         if options.only in (None, "checks"):
             _checks(folder, cluster, sqlite, postgres, results)
         if options.only in (None, "floods"):
@@ -64,6 +86,8 @@ def main() -> int:
         report.write_checks(results)
     if options.only in (None, "floods"):
         report.write_floods(results)
+    if options.only in ("workers", "batch"):
+        sys.stdout.write(report.part(results))
     return 0
 
 
@@ -106,6 +130,16 @@ def _tokens(
                 _take_turns(contestants, credentials, files, connections, pinned, results, title)
     for kind in ("sqlite", "postgresql"):
         _sizes(folder, cluster, kind, many, results)
+
+
+def _workers(folder: Path, cluster: Cluster, postgres: Installation, results: Results) -> None:
+    contestants: list[Contestant] = []
+    credentials = folder / "credentials-postgres"
+    with _ended(contestants):
+        workers.start(contestants, postgres, cluster, folder)
+        for connections in workers.CONNECTIONS:
+            title = f"workers over PostgreSQL, {connections} connections, as users run it"
+            _take_turns(contestants, credentials, {}, connections, False, results, title)
 
 
 def _checks(

@@ -32,10 +32,7 @@ class Contestant:
 
     def cpu_s(self) -> float:
         """CPU time used so far by its processes, user and system."""
-        pids = [self.process.pid, *_children(self.process.pid)]
-        if self.also is not None:
-            pids += [self.also, *_children(self.also)]
-        return sum(_cpu_s(pid) for pid in set(pids))
+        return cpu_of(self.process.pid) + (0.0 if self.also is None else cpu_of(self.also))
 
     def resident_mb(self) -> float:
         """Resident memory of the serving process."""
@@ -104,11 +101,17 @@ class Peers:
 
 
 def hourpass(
-    name: str, installation: Installation, *, pinned: bool, cluster: Cluster | None = None
+    name: str,
+    installation: Installation,
+    *,
+    pinned: bool,
+    cluster: Cluster | None = None,
+    **environ: str,
 ) -> Contestant:
     """`hourpass serve` as a user runs it, or pinned to the first core."""
     begun = time.monotonic()
-    server = Server(installation, *(PIN if pinned else ()), HOURPASS_LOG_LEVEL="warning")
+    environ = {"HOURPASS_LOG_LEVEL": "warning", **environ}
+    server = Server(installation, *(PIN if pinned else ()), **environ)
     starting_s = time.monotonic() - begun
     server.http.close()
     assert server.process is not None
@@ -155,6 +158,11 @@ def _start(name: str, command: list[str], port: int, environ: Mapping[str, str])
         else:
             return Contestant(name, url, process)
     raise RuntimeError(f"{name} did not start")
+
+
+def cpu_of(pid: int) -> float:
+    """CPU time of a process and its children so far, user and system, in seconds."""
+    return sum(_cpu_s(each) for each in {pid, *_children(pid)})
 
 
 def _children(pid: int) -> list[int]:

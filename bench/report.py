@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from bench.batch_of_one import BARE, Cost
 from bench.load import Measured
 from bench.management import Row
 from bench.rates import Rates
@@ -66,6 +67,7 @@ class Results:
     raw: list[str] = field(default_factory=list)
     starting_s: list[float] = field(default_factory=list)
     resident_mb: dict[str, float] = field(default_factory=dict)
+    batch_of_one: dict[str, Cost] = field(default_factory=dict)
     lists: dict[str, list[Row]] = field(default_factory=dict)
     creating: dict[str, tuple[Measured, float]] = field(default_factory=dict)
     rates: dict[str, Rates] = field(default_factory=dict)
@@ -102,8 +104,7 @@ def _page(results: Results) -> str:
         "",
         _TERMS,
     ]
-    for title, table in results.tables.items():
-        lines += ["", f"## {title[0].upper()}{title[1:]}", "", *_table(table)]
+    lines += _tables(results)
     for title, rows in results.lists.items():
         lines += ["", f"## {title}", "", *_lists(rows)]
     for kind, (measured, cpu_ms) in results.creating.items():
@@ -121,6 +122,12 @@ def _page(results: Results) -> str:
     lines += [f"- {note}" for note in results.notes]
     lines += ["", "## Raw lines", "", "```", *results.raw, "```", ""]
     return "\n".join(lines)
+
+
+def part(results: Results) -> str:
+    """Of bench/results.md, the tables alone."""
+    raw = ["", "```", *results.raw, "```"] if results.raw else []
+    return "\n".join([*_tables(results)[1:], *raw, ""])
 
 
 def write_checks(results: Results) -> None:
@@ -152,6 +159,28 @@ def write_floods(results: Results) -> None:
     for kind, found in results.floods.items():
         lines += ["", f"## {kind}", "", *found]
     (HERE / "floods.md").write_text("\n".join([*lines, ""]), "utf-8")
+
+
+def _tables(results: Results) -> list[str]:
+    lines = []
+    for title, table in results.tables.items():
+        lines += ["", f"## {title[0].upper()}{title[1:]}", "", *_table(table)]
+    if results.batch_of_one:
+        lines += ["", "## PostgreSQL: a batch of one", "", *_costs(results.batch_of_one)]
+    return lines
+
+
+def _costs(costs: dict[str, Cost]) -> list[str]:
+    base = costs[BARE]
+    return [
+        "| | µs each | of the first | CPU µs each | CPU of the first |",
+        "|---|---:|---:|---:|---:|",
+        *(
+            f"| {name} | {cost.us:.0f} | {cost.us / base.us:.2f} "
+            f"| {cost.cpu_us:.0f} | {cost.cpu_us / base.cpu_us:.2f} |"
+            for name, cost in costs.items()
+        ),
+    ]
 
 
 def _table(table: dict[str, Line]) -> list[str]:

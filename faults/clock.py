@@ -96,8 +96,11 @@ def _farthest(load: Load) -> float:
 def _cannot_verify(server: Server) -> str:
     """Why a token of this moment is not good at an API whose clock is right; empty when it is."""
     credentials = server.installation.create_client("customers:read")
-    token = server.token(credentials).json()["access_token"]
+    answer = server.token(credentials)
+    if answer.status_code != 200:
+        return f"a new client gets {answer.status_code}: {answer.text}"
     try:
+        token = answer.json()["access_token"]
         Verifier(server.url, _AUDIENCE).verify(token)
     except Exception as fault:  # noqa: BLE001  (whatever it is, it goes into the results)
         return f"a new token does not verify: {fault!r}"

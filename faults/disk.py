@@ -121,6 +121,7 @@ def read_only_postgres(scene: Scene) -> Iterator[Outcome]:
         ext4(scene.new_folder(), 400) as disk,
         scene.postgres(disk.folder) as (installation, cluster),
     ):
+        os.sync()  # the cluster was made without
         load = Load(installation)
         with serving(installation) as server:
             with load.on(server.url):

@@ -1,9 +1,9 @@
 """Where a fault takes place: a folder, databases on its disk, and who is told how it goes."""
 
 import contextlib
-import itertools
+import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from faults import judge
@@ -22,12 +22,11 @@ class Scene:
     rounds: int
     say: Callable[[str], None]
     """Tells whoever looks on what is happening now."""
-    _numbers: "itertools.count[int]" = field(default_factory=lambda: itertools.count(1))
 
     def new_folder(self) -> Path:
         """An empty one."""
-        made = self.folder / str(next(self._numbers))
-        made.mkdir(mode=0o755)
+        made = Path(tempfile.mkdtemp(dir=self.folder))
+        made.chmod(0o755)
         return made
 
     @contextlib.contextmanager

@@ -61,7 +61,11 @@ def test_a_database_of_a_newer_version_is_left_alone(installation: Installation)
     with installation.context.database.read() as connection:
         newest = MigrationContext.configure(connection).get_current_revision()
     installation.close()
-    _execute(installation, "UPDATE alembic_version SET version_num = '9999'")
+    _execute(
+        installation,
+        "UPDATE alembic_version SET version_num = '9999'",
+        "UPDATE schema_version SET oldest_beside = '9998'",
+    )
 
     outcomes = each(
         installation, [("migrate",), ("serve",), ("clients", "suspend", made.client_id)]

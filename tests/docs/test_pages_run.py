@@ -13,6 +13,7 @@ _PAGES = [
         f"docs/{name}.md"
         for name in (
             "audit",
+            "backup",
             "getting-started",
             "keys",
             "management-api",

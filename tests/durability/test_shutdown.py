@@ -42,7 +42,7 @@ def test_requests_in_flight_are_answered_before_the_end(ending: Server) -> None:
     requests = [HalfRequest(ending, credentials) for _ in range(IN_FLIGHT)]
     time.sleep(0.2)
 
-    ending.process.send_signal(signal.SIGTERM)
+    os.killpg(ending.process.pid, signal.SIGTERM)  # as systemd does: to all of them
     until_closed(ending)
     answers = [request.finish() for request in requests]
 

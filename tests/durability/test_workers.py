@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 from half_requests import until_closed
 
+from support.certificate import write_certificate
 from support.installation import CATALOGUE, Installation, Server, clean_environ
 from support.postgres import Cluster
 from support.token_server import eventually
@@ -96,16 +98,38 @@ def test_workers_come_back_with_the_database(server: Server, cluster: Cluster) -
     assert "Traceback" not in log
 
 
+def test_workers_speak_tls(installation: Installation, tmp_path: Path) -> None:
+    """With the certificate that the supervisor looked at."""
+    certificate = tmp_path / "certificate.pem"
+    key = write_certificate(certificate)
+    files = {"HOURPASS_TLS_CERT_FILE": str(certificate), "HOURPASS_TLS_KEY_FILE": str(key)}
+
+    class TlsServer(Server):
+        verify = ssl.create_default_context(cafile=str(certificate))
+        url = f"https://127.0.0.1:{installation.port}"
+
+    server = TlsServer(installation, HOURPASS_WORKERS="2", **files)
+    try:
+        credentials = installation.create_client("customers:read")
+        assert server.token(credentials).status_code == 200
+        assert len(workers(server)) == 2
+    finally:
+        assert server.stop() == 0
+
+
 def test_what_cannot_go_on_is_not_tried_for_ever() -> None:
-    """Workers that fail again and again, and one that says that the disk did, end the server."""
+    """Workers that fail again and again, and one that says that the disk did, end the server,
+    and whatever is well beside them.
+    """
     program = """
-import logging, socket, sys
+import logging, signal, socket, sys
 from hourpass.server import supervisor
+supervise = lambda *works, **more: supervisor.Supervisor(*works, **more).run()
 logging.basicConfig(stream=sys.stdout, format="%(message)s")
 supervisor.FIRST_WAIT_S = 0.01
 for work in (lambda: 1, lambda: 1 / 0, lambda: 3):
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        print("->", supervisor.Supervisor([work] * 2, listener).run(), flush=True)
+        print("->", supervise([work] * 2, listener, beside=[signal.pause]), flush=True)
 """
     ended = subprocess.run(
         [sys.executable, "-c", program],

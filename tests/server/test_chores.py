@@ -88,6 +88,21 @@ def test_a_holder_whose_session_ended_is_none(
     assert done.by == [str(one), str(other), str(one)]
 
 
+def test_one_may_say_when_it_is_due_again(installation: Installation) -> None:
+    """More of it is left to do: with the next look, not tomorrow."""
+    left = [timedelta(), timedelta(), DAILY, timedelta()]
+    chores = Chores(
+        installation.context,
+        [Chore(name="a chore", every=DAILY, run=lambda _context: left.pop(0))],
+    )
+
+    for _ in range(5):
+        chores.look()
+    chores.release()
+
+    assert left == [timedelta()]
+
+
 @pytest.mark.parametrize("fault", [DatabaseUnavailable("gone"), ValueError("a bug")])
 def test_one_that_fails_keeps_no_other_from_being_done(
     installation: Installation, monkeypatch: pytest.MonkeyPatch, fault: Exception

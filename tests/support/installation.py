@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -162,6 +163,8 @@ class Finished:
 class Server:
     """`hourpass serve` as a process of its own on an installation."""
 
+    verify: ssl.SSLContext | bool = True  # whom its callers trust, when it does TLS itself
+
     def __init__(
         self,
         installation: Installation,
@@ -188,7 +191,7 @@ class Server:
                 cwd=self.installation.folder,
                 start_new_session=True,
             )
-        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False)
+        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False, verify=self.verify)
         deadline = time.monotonic() + 30
         while True:
             try:

@@ -91,6 +91,11 @@ class Cluster:
                 return
 
     @property
+    def tools(self) -> Path:
+        """The folder of pg_dump, pg_basebackup and the others."""
+        return _binaries()
+
+    @property
     def pid(self) -> int:
         """The postmaster's process ID."""
         assert self._process is not None

@@ -16,6 +16,7 @@ _HELP = "Open your API to machines: API clients, one-hour access tokens, exact r
 _INTEGRATOR = ("token", "call", "scan")
 _SERVICE = ("serve", "migrate", "demo")
 _SETUP_LINK = "setup-link"
+_BACKUP = ("backup", "restore")
 # Name → help, each a module of this package with a Typer app or command called `app`.
 _GROUPS = {
     "clients": "API clients: create, list, rotate, suspend, delete.",
@@ -74,7 +75,7 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
     ) -> None:
         pass
 
-    if only not in (*_GROUPS, *_SERVICE, _SETUP_LINK):
+    if only not in (*_GROUPS, *_SERVICE, *_BACKUP, _SETUP_LINK):
         # Loaded for themselves and for the list of commands, not for those of the server.
         integrator = importlib.import_module("hourpass.cli.integrator")
         app.command("token")(integrator.token)
@@ -82,9 +83,13 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
         app.command("scan")(importlib.import_module("hourpass.cli.scan").scan)
     if with_server:
         groups = {only: _GROUPS[only]} if only in _GROUPS else _GROUPS
-        if only in (*_SERVICE, _SETUP_LINK):
+        if only in (*_SERVICE, *_BACKUP, _SETUP_LINK):
             groups = {}
-        if only not in _GROUPS:
+        if only not in (*_GROUPS, *_SERVICE, _SETUP_LINK):
+            copies = importlib.import_module("hourpass.cli.backup")
+            for name in _BACKUP:
+                app.command(name)(getattr(copies, name))
+        if only not in (*_GROUPS, *_BACKUP):
             service = importlib.import_module("hourpass.cli.service")
             for name in _SERVICE:
                 app.command(name)(getattr(service, name))

@@ -80,8 +80,9 @@ def migrate(as_json: AsJson = False) -> None:
             opened.database.close()
     location = opened.database.location
     if as_json:
-        print_json({"database": location, "version": __version__, "state": "current"})
-    else:
+        state = "newer" if opened.was_newer else "current"
+        print_json({"database": location, "version": __version__, "state": state})
+    elif not opened.was_newer:  # else there was a line about it
         say(f"{location} is up to date.")
 
 
@@ -166,8 +167,8 @@ def _listen_and_run(opened: Context) -> int:
 def _supervise(opened: Context, listener: socket.socket) -> int:
     """Serve by several workers; whatever is done once has been done before this."""
     opened.database.close()  # two processes cannot use one connection
-    # What all processes share has to be there before the first fork, and what a dead one leaves
-    # behind is cleared by `on_end`. A thread must not be started here: see `supervisor`.
+    # What all processes share has to be there before the first fork. No thread is started here
+    # (see `supervisor`): what needs one is a work of its own, `beside`.
     works = [partial(guard, partial(_work, opened, listener))] * opened.settings.workers
     return Supervisor(works, listener).run()
 
@@ -193,6 +194,6 @@ def _run(
         certificate=str(settings.tls_cert_file) if settings.tls_cert_file else None,
         key=str(settings.tls_key_file) if settings.tls_key_file else None,
         ends_on=ends_on,
-        on_ending=app.end_soon,
+        on_stop=app.stop_soon,
     )
     return EXIT_BROKEN if app.broken else 0

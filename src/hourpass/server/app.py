@@ -60,7 +60,8 @@ class App:
     def __init__(self, context: Context) -> None:
         self._context = context
         self.broken = False
-        self._ending = False
+        self._stopping = False
+        self._saw_newer = context.was_newer
         settings = context.settings
         writer = TokenWriter(settings.issuer)
         self._commits = CommitLoop(_backend(context), self._on_broken, writer.answer)
@@ -151,18 +152,22 @@ class App:
             self._live, self._commits, self._failures, trusted, name=name, answer=answer
         )
 
-    def end_soon(self) -> None:
+    def stop_soon(self) -> None:
         """Not ready any more, though everybody is served still."""
-        self._ending = True
+        self._stopping = True
 
     def _is_ready(self) -> bool:
-        if self._ending:
+        if self._stopping:
             return False
         try:
-            return migrate.state(self._context.database) is SchemaState.CURRENT
+            state = migrate.state(self._context.database)
         except DatabaseUnavailable as fault:
             _log.warning("not ready: %s", fault)
             return False
+        if state is SchemaState.NEWER and not self._saw_newer:
+            self._saw_newer = True
+            _log.warning("%s: %s", self._context.database.location, migrate.NEWER_WARNING)
+        return state.is_usable
 
     def _on_broken(self) -> None:
         """After an I/O error nobody knows what is on disk: answer what waits, then end."""

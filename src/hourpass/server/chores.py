@@ -34,25 +34,24 @@ class Chore:
 
     `run` is called in a thread. It keeps its transactions short, since tokens wait behind them on
     SQLite, and does no harm when another process does the same at the same moment: a holder that
-    has just lost the lock does not know it yet.
+    has just lost the lock does not know it yet. It may tell when it is due again.
     """
 
     name: str
     """For the log, before "failed" or "waits for the database"."""
     every: timedelta
     run: Callable[[Context], timedelta | None]
-    """Returns when it is due again, where that is not after `every`."""
 
 
 def _keep_timetable(context: Context) -> None:
     operations.keep_timetable(context.database, context.policy)
 
 
-def _forget_idempotency_keys(context: Context) -> None:
+def _purge_idempotency_keys(context: Context) -> None:
     once.purge(context.database)
 
 
-def _forget_revoked_tokens(context: Context) -> None:
+def _purge_revoked_tokens(context: Context) -> None:
     revoke.purge(context.database)
 
 
@@ -63,21 +62,9 @@ def _keep_up_audit(context: Context) -> timedelta:
 
 _MINUTE = timedelta(minutes=1)
 CHORES = (
-    Chore(
-        name="the timetable of signing keys",
-        every=_MINUTE,
-        run=_keep_timetable,
-    ),
-    Chore(
-        name="forgetting old idempotency keys",
-        every=_MINUTE,
-        run=_forget_idempotency_keys,
-    ),
-    Chore(
-        name="forgetting revoked tokens that have expired",
-        every=_MINUTE,
-        run=_forget_revoked_tokens,
-    ),
+    Chore(name="the timetable of signing keys", every=_MINUTE, run=_keep_timetable),
+    Chore(name="forgetting old idempotency keys", every=_MINUTE, run=_purge_idempotency_keys),
+    Chore(name="forgetting expired revocations", every=_MINUTE, run=_purge_revoked_tokens),
     Chore(name="the upkeep of the audit trail", every=_MINUTE, run=_keep_up_audit),
 )
 

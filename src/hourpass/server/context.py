@@ -5,9 +5,10 @@ what to do; nothing is made or changed then.
 """
 
 import contextlib
+import logging
 import os
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from hourpass.server.cursors import Cursors
 from hourpass.server.db import migrate, postgres
 from hourpass.server.db import sqlite as embedded
 from hourpass.server.db.engine import Database, Dialect
+from hourpass.server.db.file_lock import FileLock, InUse
 from hourpass.server.db.migrate import SchemaState
 from hourpass.server.db.schema import installation
 from hourpass.server.keys import keyring, operations, store
@@ -32,6 +34,7 @@ from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import DEFAULT, Organization
 from hourpass.server.tokens.exchange import Facts
 
+_log = logging.getLogger(__name__)
 SERVER_BUSY_TIMEOUT_S = 1.0
 COMMAND_BUSY_TIMEOUT_S = 30.0
 
@@ -47,6 +50,8 @@ class Context:
     settings: Settings
     database: Database
     policy: KeyPolicy
+    was_newer: bool = False
+    """Whether a newer Hourpass had migrated the database when it was opened."""
 
     @property
     def management_identifier(self) -> str:
@@ -83,17 +88,18 @@ def open_context(
     """
     database = open_database(settings, busy_timeout_s=busy_timeout_s)
     try:
-        _bring_up_to_date(settings, database, may_migrate=may_migrate)
+        state = _bring_up_to_date(settings, database, may_migrate=may_migrate)
         with database.read() as connection:
             is_new = store.version(connection) is None
-        policy = KeyPolicy(
-            master=_master_keys(settings, may_make=is_new),
-            algorithm=settings.signing_algorithm,
-            period=timedelta(days=settings.key_period_days),
-        )
+        policy = key_policy(settings, may_make=is_new)
         if is_new:
             _initialise(database, policy)
-        context = Context(settings=settings, database=database, policy=policy)
+        context = Context(
+            settings=settings,
+            database=database,
+            policy=policy,
+            was_newer=state is SchemaState.NEWER,
+        )
         try:
             context.keyring()
         except WrongMasterKey:
@@ -106,6 +112,18 @@ def open_context(
     return context
 
 
+def key_policy(settings: Settings, *, may_make: bool = False) -> KeyPolicy:
+    """How keys are made and sealed; without a master key one is made, where that may be done.
+
+    Raises InstallationFault.
+    """
+    return KeyPolicy(
+        master=_master_keys(settings, may_make=may_make),
+        algorithm=settings.signing_algorithm,
+        period=timedelta(days=settings.key_period_days),
+    )
+
+
 def open_database(settings: Settings, *, busy_timeout_s: float) -> Database:
     """Connect; the embedded database's folder and file are made when absent."""
     if settings.is_postgresql:
@@ -116,7 +134,18 @@ def open_database(settings: Settings, *, busy_timeout_s: float) -> Database:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as fault:
         raise InstallationFault(f"cannot make the folder {path.parent}: {fault.strerror}") from None
-    return embedded.open_sqlite(path, busy_timeout_s=busy_timeout_s)
+    try:
+        lock = FileLock.shared(path)
+    except InUse:
+        raise InstallationFault(
+            f"{path} is being restored; try again when `hourpass restore` has ended"
+        ) from None
+    try:
+        database = embedded.open_sqlite(path, busy_timeout_s=busy_timeout_s)
+    except BaseException:
+        lock.release()
+        raise
+    return replace(database, release=lock.release)
 
 
 def durability_faults(settings: Settings) -> list[str]:
@@ -133,21 +162,24 @@ def durability_faults(settings: Settings) -> list[str]:
         return embedded.weak_settings(connection)
 
 
-def _bring_up_to_date(settings: Settings, database: Database, *, may_migrate: bool) -> None:
+def _bring_up_to_date(settings: Settings, database: Database, *, may_migrate: bool) -> SchemaState:
+    """Migrate where that may be done; how the schema stood. Raises InstallationFault."""
     state = migrate.state(database)
     makes_itself = state is SchemaState.EMPTY and not settings.is_postgresql
     if state in (SchemaState.EMPTY, SchemaState.BEHIND) and (may_migrate or makes_itself):
-        state = migrate.upgrade(database)
-        return
+        return migrate.upgrade(database)
     if state is SchemaState.AHEAD:
         raise InstallationFault(
             f"{database.location} was migrated by a newer Hourpass, or holds other tables; "
             "upgrade this Hourpass or name another database"
         )
-    if state is not SchemaState.CURRENT:
+    if state is SchemaState.NEWER:
+        _log.warning("%s: %s", database.location, migrate.NEWER_WARNING)
+    elif state is not SchemaState.CURRENT:
         raise InstallationFault(
             f"{database.location} is {state}: run `hourpass migrate`, then start again"
         )
+    return state
 
 
 def _master_keys(settings: Settings, *, may_make: bool) -> MasterKeys:

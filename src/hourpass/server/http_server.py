@@ -244,23 +244,27 @@ class _Server(Server):
     """
 
     def __init__(
-        self, config: Config, ends_on: Sequence[signal.Signals], on_ending: Callable[[], object]
+        self,
+        config: Config,
+        ends_on: Sequence[signal.Signals],
+        on_stop: Callable[[], None] | None,
     ) -> None:
         super().__init__(config)
         self._ends_on = ends_on
         self.server_state: _State = _State()
-        self._on_ending = on_ending
+        self._on_stop = on_stop
         self._signals: set[int] = set()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """A signal has come."""
+        """Not ready from this moment on, though everybody is served for a moment more."""
         self._signals.add(sig)
+        if self._on_stop is not None:
+            self._on_stop()
         super().handle_exit(sig, frame)
 
     async def main_loop(self) -> None:
         """Until told to end, and the moment that a balancer needs."""
         await super().main_loop()
-        self._on_ending()
         self.server_state.draining = True
         until = time.monotonic() + DRAIN_S
         while self._signals == {signal.SIGTERM} and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
@@ -295,9 +299,9 @@ def run(
     certificate: str | None,
     key: str | None,
     ends_on: Sequence[signal.Signals] = (signal.SIGINT, signal.SIGTERM),
-    on_ending: Callable[[], object] = lambda: None,
+    on_stop: Callable[[], None] | None = None,
 ) -> None:
-    """Serve until one of the signals `ends_on`; `on_ending` is called as soon as it comes."""
+    """Serve until one of the signals `ends_on`; `on_stop` is called by the signal."""
     config = Config(
         app,
         http=BoundedProtocol,
@@ -320,4 +324,4 @@ def run(
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     BoundedProtocol._every.most = min(MOST, files_allowed() - KEPT_BACK)
-    _Server(config, ends_on, on_ending).run(sockets=[listener])
+    _Server(config, ends_on, on_stop).run(sockets=[listener])

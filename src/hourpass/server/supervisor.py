@@ -45,6 +45,7 @@ class _Place:
     """One of the workers, whichever process it is at the moment."""
 
     work: Work
+    serves: bool = True
     pid: int | None = None
     started_at: float = 0.0
     failures: int = 0
@@ -69,10 +70,16 @@ class Supervisor:
         works: Sequence[Work],
         listener: socket.socket,
         *,
+        beside: Sequence[Work] = (),
         on_end: Callable[[int], object] = lambda _pid: None,
     ) -> None:
-        """`listener` is closed when the end begins; `on_end` gets the ID of each dead process."""
+        """`listener` is closed when the end begins; `on_end` gets the ID of each dead process.
+
+        What is `beside` the works is watched as they are, but serves nobody: it alone is no
+        reason to go on.
+        """
         self._places = [_Place(work) for work in works]
+        self._places += [_Place(work, serves=False) for work in beside]
         self._listener = listener
         self._on_end = on_end
         self._alive, self._held = os.pipe()
@@ -97,20 +104,20 @@ class Supervisor:
         return self._status
 
     def _is_over(self) -> bool:
-        if any(place.pid is not None for place in self._places):
-            return False
+        serving = [place for place in self._places if place.serves]
         if self._ending_since is None:
-            if any(place.failures < MAX_FAILURES for place in self._places):
+            if any(place.pid is not None or place.failures < MAX_FAILURES for place in serving):
                 return False
             _log.error("no worker can be started; ending, see above for what each met")
             self._status = 1
-        return True
+            self._end(signal.SIGTERM)
+        return all(place.pid is None for place in self._places)
 
     def _next_look(self) -> float:
         """Seconds until something is to be done without a signal."""
         now = time.monotonic()
         if self._ending_since is not None:
-            return max(0.0, self._ending_since + END_WITHIN_S - now)
+            return max(0.1, self._ending_since + END_WITHIN_S - now)
         due = [place.due_at - now for place in self._places if place.pid is None]
         return max(0.0, min(due, default=60.0))
 

@@ -15,7 +15,7 @@ from sqlalchemy import inspect, text
 from hourpass.server import config, context
 from hourpass.server.context import InstallationFault
 from hourpass.server.db import migrate
-from hourpass.server.db.engine import Database, Dialect
+from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.migrate import SchemaState
 from hourpass.server.db.postgres import open_postgresql
 from hourpass.server.db.schema import metadata
@@ -66,7 +66,7 @@ def new_database(
 def later_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., None]:
     """Makes this process a later Hourpass, which has one migration more."""
 
-    def upgrade_the_program(then: str = "pass") -> None:
+    def upgrade_the_program(then: str = "pass", oldest_beside: str | None = None) -> None:
         versions = tmp_path / "versions"
         versions.mkdir(exist_ok=True)
         (head,) = ScriptDirectory.from_config(migrate._config()).get_heads()
@@ -81,6 +81,8 @@ def later_release(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[.
 
         monkeypatch.setattr(migrate, "_config", config_with_later)
         monkeypatch.setattr(migrate, "NEWEST", "9999")
+        if oldest_beside is not None:
+            monkeypatch.setattr(migrate, "OLDEST_BESIDE", oldest_beside)
 
     return upgrade_the_program
 
@@ -102,6 +104,17 @@ def _is_no_partition(name: str | None, kind: str, _parents: object) -> bool:
 def test_the_newest_migration_is_known_by_name() -> None:
     """Whoever adds one says so where the state is looked at."""
     assert ScriptDirectory.from_config(migrate._config()).get_heads() == [migrate.NEWEST]
+
+
+def test_revisions_can_be_compared() -> None:
+    """Four digits, each above the one before: an older program compares what it does not know."""
+    script = ScriptDirectory.from_config(migrate._config())
+    revisions = [revision.revision for revision in script.walk_revisions()]
+
+    assert revisions == sorted(revisions, reverse=True)
+    assert all(len(revision) == 4 and revision.isdecimal() for revision in revisions)
+    assert migrate.OLDEST_BESIDE in revisions
+    assert migrate.OLDEST_BESIDE >= "0008"  # the first that understands what is said there
 
 
 def test_an_empty_database_becomes_current(new_database: Callable[[], Database]) -> None:
@@ -173,9 +186,9 @@ def test_a_database_that_is_ahead_is_left_alone(
     later_release: Callable[..., None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A later Hourpass has been here, and went."""
+    """A later Hourpass has been here, whose schema this one cannot live beside, and went."""
     database = new_database()
-    later_release()
+    later_release(oldest_beside="9999")
     migrate.upgrade(database)
     monkeypatch.undo()
     before = tables(database)
@@ -183,6 +196,26 @@ def test_a_database_that_is_ahead_is_left_alone(
     assert migrate.state(database) is SchemaState.AHEAD
     assert migrate.upgrade(database) is SchemaState.AHEAD
     assert tables(database) == before
+
+
+def test_a_newer_schema_may_be_lived_beside(
+    new_database: Callable[[], Database],
+    later_release: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A later Hourpass says that this version can go on; that of what is older still, it cannot."""
+    database = new_database()
+    newest = migrate.NEWEST
+    later_release(oldest_beside=newest)
+    migrate.upgrade(database)
+    monkeypatch.undo()
+    before = tables(database)
+
+    assert migrate.state(database) is SchemaState.NEWER
+    assert migrate.upgrade(database) is SchemaState.NEWER
+    assert tables(database) == before
+    monkeypatch.setattr(migrate, "NEWEST", "0001")
+    assert migrate.state(database) is SchemaState.AHEAD
 
 
 def test_somebody_elses_tables_are_left_alone(new_database: Callable[[], Database]) -> None:
@@ -239,6 +272,23 @@ def test_a_migration_waits_longer_than_any_statement(
         database.close()
 
 
+def test_a_migration_does_not_queue_behind_a_dump(
+    postgres_installation: Installation, later_release: Callable[..., None]
+) -> None:
+    """Every token request would wait behind it: it gives up, changes nothing, and says so."""
+    database = postgres_installation.context.database
+    later_release(then='op.add_column("client", sa.Column("contact", sa.Text()))')
+    with database.read() as dump:
+        dump.execute(text("LOCK TABLE client IN ACCESS SHARE MODE"))
+
+        with pytest.raises(DatabaseUnavailable, match=r"\(pg_dump, say\) keeps a table"):
+            migrate.upgrade(database)
+
+    assert migrate.state(database) is SchemaState.BEHIND
+    assert migrate.upgrade(database) is SchemaState.BEHIND
+    assert migrate.state(database) is SchemaState.CURRENT
+
+
 @pytest.mark.parametrize("may_migrate", [True, False])
 def test_an_installation_that_is_ahead_is_not_opened(
     installation: Installation,
@@ -248,7 +298,7 @@ def test_an_installation_that_is_ahead_is_not_opened(
 ) -> None:
     """It says what to do, and nothing is changed."""
     installation.close()
-    later_release()
+    later_release(oldest_beside="9999")
     installation.context  # noqa: B018  (a later Hourpass migrates)
     installation.close()
     monkeypatch.undo()

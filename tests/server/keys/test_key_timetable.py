@@ -182,3 +182,13 @@ def test_of_no_keys_none_signs_and_none_is_published() -> None:
     assert model.newest([]) is None
     assert model.newest([key(revoked_at=START)]) is None
     assert model.published([], START) == []
+
+
+def test_before_every_key_the_first_signs() -> None:
+    """A clock that was set back ends nothing; a key that was revoked does not come back by it."""
+    first, second = key(), key(activates_at=START + PERIOD)
+    before = START - timedelta(hours=1)
+
+    assert model.active([second, first], before) is first
+    assert model.active([key(revoked_at=START), second], before) is second
+    assert model.active([key(retires_at=START), second], START) is None

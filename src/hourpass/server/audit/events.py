@@ -50,6 +50,7 @@ class Event(StrEnum):
     OPERATOR_CREDENTIAL_REMOVED = "operator.credential_removed"
     AUDIT_EXPORTED = "audit.exported"
     AUDIT_PRUNED = "audit.pruned"
+    BACKUP_RESTORED = "backup.restored"
 
 
 @dataclass(frozen=True, slots=True)

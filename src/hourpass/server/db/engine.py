@@ -1,6 +1,6 @@
 """A database, whichever it is: transactions, its clock, and its failures in our words."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
@@ -48,6 +48,8 @@ class Database:
     """Where it is, for people; holds no password."""
     turn: AbstractContextManager[object] = field(default_factory=nullcontext)
     """Held while this process writes, where only one can: they queue here, not in the database."""
+    release: Callable[[], None] | None = field(default=None, repr=False)
+    """Called once closed: lets go of what was held as long as the database was open."""
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -82,6 +84,8 @@ class Database:
         """Give every connection back."""
         self.engine.dispose()
         self.reader.dispose()
+        if self.release is not None:
+            self.release()
 
 
 @contextmanager

@@ -10,17 +10,27 @@ from contextlib import contextmanager
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection, delete, insert, inspect, select, text
 
-from hourpass.server.db.engine import Database, Dialect
+from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
+from hourpass.server.db.schema import schema_version
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST = "0007"
+NEWEST = "0008"
+# The oldest schema whose Hourpass can go on with a database at NEWEST: it is written into the
+# database, where an older program finds it. A migration that such a program could not live beside
+# raises it (docs/adr/0012-backup-restore-upgrade.md).
+OLDEST_BESIDE = "0008"
 # Any number: what counts is that every Hourpass takes the same lock.
 _LOCK = 4_865_717_170
 _ASK_AGAIN_S = 0.05
+_TABLE_TIMEOUT_MS = 2000
+_LOCK_TIMED_OUT = "55P03"
+NEWER_WARNING = (
+    "a newer Hourpass has migrated this database; this version can go on until it is upgraded"
+)
 
 
 class SchemaState(StrEnum):
@@ -29,7 +39,14 @@ class SchemaState(StrEnum):
     EMPTY = "empty"
     BEHIND = "behind"
     CURRENT = "current"
+    NEWER = "newer"
+    """A newer Hourpass has migrated it, and says that this one can go on."""
     AHEAD = "ahead"
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether this version can serve it as it is."""
+        return self in (SchemaState.CURRENT, SchemaState.NEWER)
 
 
 def state(database: Database) -> SchemaState:
@@ -38,15 +55,31 @@ def state(database: Database) -> SchemaState:
         return _state(connection)
 
 
+def revision(database: Database) -> str | None:
+    """The schema's revision as the database names it; None when it names none, or several."""
+    with database.read() as connection:
+        return _revision(connection)
+
+
 def upgrade(database: Database) -> SchemaState:
     """Migrate, all or nothing, and return what the state was before.
 
-    A database that is AHEAD is left alone: a newer Hourpass has been here. What a migration has
-    to do beside everybody who writes, its `prepare` does before, in transactions of its own.
+    A database that is NEWER or AHEAD is left alone: a newer Hourpass has been here. What a
+    migration has to do beside everybody who writes, its `prepare` does before, in transactions of
+    its own. Raises DatabaseUnavailable, with nothing else changed, when others keep a table to
+    themselves for long.
     """
-    with _turn(database):
-        _prepare(database)
-        return _upgrade(database)
+    try:
+        with _turn(database):
+            _prepare(database)
+            return _upgrade(database)
+    except DatabaseUnavailable as fault:
+        if getattr(getattr(fault.__cause__, "orig", None), "sqlstate", None) != _LOCK_TIMED_OUT:
+            raise
+        raise DatabaseUnavailable(
+            "another session (pg_dump, say) keeps a table that has to change; nothing was "
+            "changed, run `hourpass migrate` again when it is done"
+        ) from fault
 
 
 def _upgrade(database: Database) -> SchemaState:
@@ -54,6 +87,8 @@ def _upgrade(database: Database) -> SchemaState:
         if database.dialect is Dialect.POSTGRESQL:
             connection.execute(text("SET LOCAL statement_timeout = 0"))
             connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
+            # Whoever waits for a table makes all who come after wait as well: not behind a dump.
+            connection.execute(text(f"SET LOCAL lock_timeout = {_TABLE_TIMEOUT_MS}"))
         before = _state(connection)
         if before in (SchemaState.EMPTY, SchemaState.BEHIND):
             from alembic import command
@@ -61,6 +96,8 @@ def _upgrade(database: Database) -> SchemaState:
             config = _config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            connection.execute(delete(schema_version))
+            connection.execute(insert(schema_version).values(id=1, oldest_beside=OLDEST_BESIDE))
         return before
 
 
@@ -97,10 +134,11 @@ def _prepare(database: Database) -> None:
 
 
 def _state(connection: Connection) -> SchemaState:
-    if inspect(connection).has_table("alembic_version"):
-        versions = connection.execute(text("SELECT version_num FROM alembic_version"))
-        if versions.scalars().all() == [NEWEST]:
-            return SchemaState.CURRENT
+    found = _revision(connection)
+    if found == NEWEST:
+        return SchemaState.CURRENT
+    if found is not None and found > NEWEST and _may_go_on(connection):
+        return SchemaState.NEWER
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
@@ -113,6 +151,21 @@ def _state(connection: Connection) -> SchemaState:
         return SchemaState.CURRENT
     known = {revision.revision for revision in script.walk_revisions()}
     return SchemaState.BEHIND if heads <= known else SchemaState.AHEAD
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    versions = list(connection.scalars(text("SELECT version_num FROM alembic_version")))
+    return versions[0] if len(versions) == 1 else None
+
+
+def _may_go_on(connection: Connection) -> bool:
+    """Whether whoever migrated the database says that this version can live beside it."""
+    if not inspect(connection).has_table(schema_version.name):
+        return False
+    oldest = connection.execute(select(schema_version.c.oldest_beside)).scalar_one_or_none()
+    return oldest is not None and oldest <= NEWEST
 
 
 def _config() -> "Config":

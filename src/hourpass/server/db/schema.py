@@ -72,6 +72,14 @@ metadata = MetaData(
     }
 )
 
+# One row, written by each migration: the oldest schema whose Hourpass may use this database.
+schema_version = Table(
+    "schema_version",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1", name="single"), primary_key=True),
+    Column("oldest_beside", String(32), nullable=False),
+)
+
 # One row: counters that tell every process when what it remembers is out of date.
 installation = Table(
     "installation",

@@ -65,8 +65,17 @@ def newest(keys: Iterable[SigningKey]) -> SigningKey | None:
 
 
 def active(keys: Iterable[SigningKey], now: datetime) -> SigningKey | None:
-    """The key that signs now."""
-    return next((key for key in keys if key.state(now) is KeyState.ACTIVE), None)
+    """The key that signs now.
+
+    A clock that was set back to before the first key is no reason to issue nothing: that one
+    signs, since every verifier has seen it.
+    """
+    keys = tuple(keys)
+    current = next((key for key in keys if key.state(now) is KeyState.ACTIVE), None)
+    if current is None and all(now < key.activates_at for key in keys):
+        usable = (key for key in keys if key.revoked_at is None)
+        current = min(usable, key=lambda key: key.activates_at, default=None)
+    return current
 
 
 def following(last: SigningKey | None, now: datetime, period: timedelta) -> datetime:

@@ -1,6 +1,7 @@
 """Deeds on keys: first keys, the timetable, rotate, revoke, rewrap. Each one transaction."""
 
 import secrets
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -114,6 +115,38 @@ def revoke(database: Database, policy: KeyPolicy, kid: str, by: Origin) -> None:
             _bring_forward(connection, policy, spares, coming, now, by, now)
         elif state in (KeyState.ACTIVE, KeyState.NEXT):
             _make(connection, policy, spares.pop(), model.active(rest, now), now, by)
+
+
+def revoke_within(
+    connection: Connection,
+    policy: KeyPolicy,
+    spares: list[PrivateKey],
+    kids: Collection[str],
+    by: Origin,
+    now: datetime,
+) -> list[str]:
+    """Revoke several keys in the caller's transaction; those that were revoked now.
+
+    `spares` are two keys. When none is left that signs now, the next one does, or a new one.
+    """
+    store.take_turn(connection)
+    keys = store.signing_keys(connection)
+    doomed = [key for key in keys if key.kid in kids and key.revoked_at is None]
+    if not doomed:
+        return []
+    for key in doomed:
+        store.set_times(connection, replace(key, revoked_at=now))
+    store.drop_private(connection, [key.kid for key in doomed])
+    audit.record(connection, [_event(Event.KEY_REVOKED, key, by) for key in doomed], now)
+    rest = [key for key in keys if key.revoked_at is None and key not in doomed]
+    if model.active(rest, now) is None:
+        coming = next((key for key in rest if key.state(now) is KeyState.NEXT), None)
+        if coming is not None:
+            _bring_forward(connection, policy, spares, coming, now, by, now)
+        else:
+            first = _make(connection, policy, spares.pop(), None, now, by)
+            _make(connection, policy, spares.pop(), first, now, by)
+    return [key.kid for key in doomed]
 
 
 def rewrap(database: Database, master: MasterKeys) -> int:

@@ -1,0 +1,93 @@
+"""What a restored database needs before anybody is served from it: one transaction, one event."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from hourpass.server.audit import store as audit
+from hourpass.server.audit.events import AuditEvent, Event, Origin, rfc3339
+from hourpass.server.backup import differences as compared
+from hourpass.server.backup import store
+from hourpass.server.backup.differences import Survey
+from hourpass.server.db.engine import Database, DatabaseUnavailable
+from hourpass.server.keys import operations
+from hourpass.server.keys.operations import KeyPolicy
+
+# Generations are compared for equality, and live in 32 bits. Seconds since then are above any
+# that deeds have made one by one, differ between two restores, and fit until 2093.
+_FLOOR_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MadeSafe:
+    """What was done to a restored database."""
+
+    suspended: int
+    """Clients that were suspended because nobody can say what happened since the backup."""
+    revoked_keys: tuple[str, ...]
+    sessions_ended: int
+
+
+def look(database: Database) -> Survey:
+    """What this database says of everybody. Raises LookupError, DatabaseUnavailable."""
+    with database.read() as connection:
+        store.take_time(connection)
+        return store.survey(connection, database.now(connection))
+
+
+def look_if_readable(database: Database, restored: Survey) -> Survey | None:
+    """The same of the database that was in use before; None when it does not tell.
+
+    A database of another installation tells nothing: a server that was started on an empty
+    folder has made a new one, which knows of no rotation.
+    """
+    try:
+        survey = look(database)
+    except (DatabaseUnavailable, LookupError, ValueError):
+        return None
+    return survey if survey.made_at == restored.made_at else None
+
+
+def make_safe(
+    database: Database,
+    policy: KeyPolicy,
+    restored: Survey,
+    old: Survey | None,
+    found: int,
+    by: Origin,
+    *,
+    keep_active: bool,
+    detail: dict[str, str],
+) -> MadeSafe:
+    """Kill every token and session, revoke again what was revoked, and put it on record.
+
+    With nothing to compare with (`old` is None) every client is suspended, unless `keep_active`,
+    and every signing key is replaced: any of them may have been revoked since.
+    """
+    spares = policy.spares()
+    with database.write() as connection:
+        store.take_time(connection)
+        now = database.now(connection)
+        kids = restored.keys.keys() if old is None else compared.revoked_since(old, restored)
+        revoked = operations.revoke_within(connection, policy, spares, kids, by, now)
+        highest = max(restored.highest_version, 0 if old is None else old.highest_version)
+        floor = max(int((now - _FLOOR_EPOCH).total_seconds()), highest + 1)
+        store.raise_versions(connection, floor)
+        suspended = 0
+        if old is None and not keep_active:
+            suspended = store.suspend_all(connection, now)
+        sessions = store.end_sign_ins(connection, now)
+        last = restored.last_event_at
+        event = AuditEvent(
+            event=Event.BACKUP_RESTORED,
+            origin=by,
+            detail={
+                **detail,
+                "backup_until": None if last is None else rfc3339(last),
+                "compared": old is not None,
+                "differences": found,
+                "clients_suspended": suspended,
+                "keys_revoked": revoked,
+            },
+        )
+        audit.record(connection, [event], now)
+    return MadeSafe(suspended=suspended, revoked_keys=tuple(revoked), sessions_ended=sessions)

@@ -1,0 +1,65 @@
+"""One database file in another's place: a crash leaves either of them, whole, and nothing mixed.
+
+What SQLite keeps beside a database (`-wal`, `-journal`) is applied to whatever has the database's
+name: it has to be gone before the name means another file.
+"""
+
+import os
+import shutil
+from datetime import datetime
+from pathlib import Path
+
+from hourpass.server.db import sqlite_copy
+from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.file_lock import InUse
+
+_BESIDE = ("-wal", "-journal", "-shm")
+
+
+def aside(database: Path, now: datetime) -> Path:
+    """Where the database that is replaced is kept."""
+    name = f"{database.name}.before-restore-{now:%Y%m%dT%H%M%S}"
+    path = database.with_name(name)
+    count = 1
+    while path.exists():
+        count += 1
+        path = database.with_name(f"{name}-{count}")
+    return path
+
+
+def swap(database: Path, new: Path, kept: Path) -> Path | None:
+    """Put `new` in the place of `database`, which is kept under the name `kept`.
+
+    `new` is one file that is on disk, on the same file system; nobody has either open, and the
+    caller holds the lock of `database` alone. Returns `kept`, or None when there was nothing to
+    keep. Raises InUse, with nothing done, when another program has the database open; OSError.
+    """
+    exists = database.exists()
+    if exists:
+        try:
+            sqlite_copy.settle(database)
+        except InUse:
+            raise
+        except DatabaseUnavailable:
+            pass  # damaged: then what is beside it may say something, and is kept with it
+        _keep(database, kept)
+    # A crash from here on leaves the old database without what was beside it, which is nothing
+    # unless it was damaged.
+    for suffix in _BESIDE:
+        part = database.with_name(database.name + suffix)
+        if part.exists():
+            part.replace(kept.with_name(kept.name + suffix))
+    sqlite_copy.synchronise(database.parent)
+    new.replace(database)
+    sqlite_copy.synchronise(database.parent)
+    return kept if exists else None
+
+
+def _keep(database: Path, kept: Path) -> None:
+    """A second name for the same file; the first stays, so that there always is a database."""
+    try:
+        os.link(database, kept)
+    except OSError:  # a file system without links
+        shutil.copy2(database, kept)
+        sqlite_copy.synchronise(kept)
+    sqlite_copy.synchronise(database.parent)

@@ -1,0 +1,91 @@
+"""`hourpass backup` and `hourpass restore` beside a server, as an operator gives them."""
+
+from pathlib import Path
+
+import pytest
+from command_outcomes import each, json_of, refusal
+
+from support.installation import Installation, Server
+
+
+@pytest.mark.spec("contract", "Command line", "hourpass backup FILE | restore FILE")
+def test_a_backup_is_restored(sqlite_installation: Installation, tmp_path: Path) -> None:
+    """Made while serving; refused while serving; listed; accepted; old tokens are dead then."""
+    here = sqlite_installation
+    made = here.create_client("customers:read", "hourpass.introspect:bookings", name="ERP sync")
+    here.close()
+    file = tmp_path / "backup.db"
+    server = Server(here)
+    try:
+        before = server.token(made, scope="customers:read").json()["access_token"]
+        first, again = [
+            here.command("backup", str(file), "--json"),
+            here.command("backup", str(file)),
+        ]
+        after = server.token(made, scope="customers:read").json()["access_token"]
+        suspended = here.command("clients", "suspend", made.client_id)
+        running = here.command("restore", str(file))
+    finally:
+        server.stop()
+    assert set(json_of(first)) == {"file", "bytes", "schema"}
+    assert refusal(again) == f"{file} exists; name another file, or say --force"
+    assert suspended.status == 0
+    assert "a server or a command has" in refusal(running)
+
+    listed = here.command("restore", str(file))
+    as_json = here.command("restore", str(file), "--json")
+    accepted = here.command("restore", str(file), "--accept")
+
+    assert listed.status == as_json.status == 1
+    assert "status: suspended → active" in listed.stdout
+    assert made.client_id in listed.stdout
+    assert listed.stderr.startswith("hourpass: 1 differ")
+    assert as_json.json()["restored"] is False
+    assert [found["id"] for found in as_json.json()["differences"]] == [made.client_id]
+    assert accepted.status == 0
+    assert "No token that was issued before is valid" in accepted.stderr
+    assert made.secret not in accepted.stderr + accepted.stdout
+    server.start()
+    try:
+        fresh = server.token(made, scope="customers:read").json()["access_token"]
+        alive = [
+            server.http.post("/introspect", data={"token": token}, headers=made.basic).json()
+            for token in (before, after, fresh)
+        ]
+    finally:
+        server.stop()
+    assert [answer["active"] for answer in alive] == [False, False, True]
+    assert len(list(tmp_path.rglob("*.before-restore-*"))) == 1
+
+
+def test_with_postgresql_its_own_tools_are_named(
+    postgres_installation: Installation, tmp_path: Path
+) -> None:
+    """And `restore --after` is, which suspends everybody when there is nothing to compare with."""
+    here = postgres_installation
+    made = here.create_client("customers:read")
+    file = str(tmp_path / "backup.db")
+
+    copy, put_back, neither, both, unreadable = each(
+        here,
+        [
+            ("backup", file),
+            ("restore", file),
+            ("restore",),
+            ("restore", file, "--after"),
+            ("restore", "--after"),
+        ],
+        HOURPASS_OLD_DATABASE_URL_FILE=str(tmp_path / "none"),
+    )
+    after = json_of(here.command("restore", "--after", "--json"))
+
+    assert "pg_basebackup or pg_dump" in refusal(copy)
+    assert "`hourpass restore --after`" in refusal(put_back)
+    for outcome in (neither, both):
+        assert refusal(outcome, 2) == "give the FILE to restore, or --after, and not both"
+    assert "HOURPASS_OLD_DATABASE_URL_FILE: cannot read the file" in refusal(unreadable, 2)
+    assert after["restored"] is True
+    assert after["compared"] is False
+    assert after["clients_suspended"] == 1
+    shown = json_of(here.command("clients", "show", made.client_id, "--json"))
+    assert shown["status"] == "suspended"
