@@ -1,6 +1,6 @@
 """`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table, and
-bench/checks.md and bench/audit.md. `python -m bench --only checks` (or `audit`) does one alone;
-`--only workers` and `--only batch` print their part of the first.
+bench/checks.md, bench/audit.md and bench/floods.md. `python -m bench --only checks` (or `audit`, or
+`floods`) does one alone; `--only workers` and `--only batch` print their part of the first.
 
 Contestants are started together and asked in turn, round after round, so that whatever else
 the machine does meets all of them alike; figures are medians, and what counts is their ratio.
@@ -21,6 +21,7 @@ from rich.progress import Progress
 from bench import (
     audit_volume,
     batch_of_one,
+    floods,
     integrator,
     load,
     management,
@@ -40,6 +41,9 @@ CONNECTIONS = (1, 32, 128)
 CLIENTS = 10_000
 FEW, MANY = 1_000, 1_000_000
 DISTINCT_TOKENS = 1_000_000
+UNKNOWN_IDS = 1_000_000
+
+PARTS = ("tokens", "checks", "audit", "floods", "workers", "batch")
 
 
 def main() -> int:
@@ -49,7 +53,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=MANY, help="clients in the large installation")
     parser.add_argument("--audit-rows", type=int, default=10_000_000)
-    parser.add_argument("--only", choices=("tokens", "checks", "audit", "workers", "batch"))
+    parser.add_argument("--ids", type=int, default=UNKNOWN_IDS, help="unknown client IDs to try")
+    parser.add_argument("--only", choices=PARTS)
     options = parser.parse_args()
     missing = load.missing_programs()
     if missing:
@@ -80,6 +85,8 @@ def main() -> int:
             results.audit = audit_volume.measure(
                 folder, cluster, options.audit_rows, rounds=rounds, seconds=seconds
             )
+        if options.only in (None, "floods"):
+            _floods(folder, cluster, sqlite, postgres, options.ids, results)
     except audit_volume.NoSpace as fault:
         sys.stderr.write(f"bench: {fault}\n")
         return 2
@@ -92,6 +99,8 @@ def main() -> int:
         report.write_checks(results)
     if options.only in (None, "audit"):
         report.write_audit(results)
+    if options.only in (None, "floods"):
+        report.write_floods(results)
     if options.only in ("workers", "batch"):
         sys.stdout.write(report.part(results))
     return 0
@@ -189,6 +198,32 @@ def _offline(results: Results) -> None:
         before, after = verifying.memory(DISTINCT_TOKENS)
     results.verifier_mb["a process with a verifier"] = before
     results.verifier_mb[f"the same after {DISTINCT_TOKENS:,} distinct tokens"] = after
+
+
+def _floods(
+    folder: Path,
+    cluster: Cluster,
+    sqlite: Installation,
+    postgres: Installation,
+    ids: int,
+    results: Results,
+) -> None:
+    for kind, installation, theirs, name in (
+        ("SQLite", sqlite, None, "credentials"),
+        ("PostgreSQL", postgres, cluster, "credentials-postgres"),
+    ):
+        contestants: list[Contestant] = []
+        with _ended(contestants):
+            contestants.append(hourpass(kind, installation, pinned=True, cluster=theirs))
+            results.floods[kind] = floods.measure(
+                kind,
+                installation,
+                contestants[0],
+                folder / name,
+                rounds=results.rounds,
+                seconds=results.seconds,
+                ids=ids,
+            )
 
 
 def _sizes(folder: Path, cluster: Cluster, kind: str, many: int, results: Results) -> None:

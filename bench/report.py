@@ -42,6 +42,12 @@ _AUDIT = (
     "with its last day only: compare within a table. Queries as the admin UI, the management API "
     "and the overview ask them, in turns, without HTTP; pages of 50."
 )
+_FLOODS = (
+    "Made by `make bench` on {date}: {machine}. Medians of {rounds} rounds of {seconds} s, quiet "
+    "and flooded in turns. The tokens are those of 10,000 other clients, asked for as fast as they "
+    "come, from wrk; the server on one core, wrk and the flood on the other. Every kind of flood "
+    "comes from the same machine, from one or several of its addresses."
+)
 _TERMS = (
     "*Ceiling*: the same HTTP server, parsing, ES256 signature and answer, with no storage at "
     "all. *Pinned*: the server on one core, wrk on the other."
@@ -76,6 +82,7 @@ class Results:
     rates: dict[str, Rates] = field(default_factory=dict)
     verifying: list[Took] = field(default_factory=list)
     integrator: list[str] = field(default_factory=list)
+    floods: dict[str, list[str]] = field(default_factory=dict)
     verifier_mb: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     audit: dict[str, Volume] = field(default_factory=dict)
@@ -154,6 +161,20 @@ def write_audit(results: Results) -> None:
     """bench/audit.md."""
     about = _AUDIT.format(date=datetime.now(UTC).date(), machine=_machine())
     (HERE / "audit.md").write_text(audit_volume.page(results.audit, about), "utf-8")
+
+
+def write_floods(results: Results) -> None:
+    """bench/floods.md."""
+    about = _FLOODS.format(
+        date=datetime.now(UTC).date(),
+        machine=_machine(),
+        rounds=results.rounds,
+        seconds=results.seconds,
+    )
+    lines = ["# What a flood costs those who have no part in it", "", about]
+    for kind, found in results.floods.items():
+        lines += ["", f"## {kind}", "", *found]
+    (HERE / "floods.md").write_text("\n".join([*lines, ""]), "utf-8")
 
 
 def _tables(results: Results) -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults import clock, disk, ha, processes
+from faults import clock, disk, floods, ha, processes
 from faults.outcome import Outcome
 from faults.scene import Scene
 
@@ -30,6 +30,8 @@ _HA_NEEDS = ("root", "ip", "patroni", "etcd", "haproxy", "PostgreSQL of Debian",
 PROGRAMME = (
     Fault(name="kill-9", title="kill -9 under load", run=processes.kill_9),
     Fault(name="postgresql-killed", title="PostgreSQL crashes", run=processes.postgresql_killed),
+    Fault(name="postgresql-hung", title="PostgreSQL hangs", run=floods.hung),
+    Fault(name="floods", title="floods", run=floods.floods),
     Fault(
         name="rolling-restart",
         title="rolling restart of two nodes behind HAProxy",

@@ -1,11 +1,7 @@
 """A PostgreSQL that is there and says nothing: `kill -STOP`. Nobody waits, nothing piles up."""
 
-import os
-import signal
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +14,6 @@ from support.postgres import Cluster
 
 AT_ONCE = 60
 FORM = {"grant_type": "client_credentials"}
-
-
-def processes(cluster: Cluster) -> list[int]:
-    """The postmaster, which makes new ones, and all that it has made."""
-    children = Path(f"/proc/{cluster.pid}/task/{cluster.pid}/children").read_text()
-    return [cluster.pid, *map(int, children.split())]
-
-
-@contextmanager
-def hung(cluster: Cluster) -> Iterator[None]:
-    """It takes connections and statements, as its kernel does, and never answers."""
-    os.kill(cluster.pid, signal.SIGSTOP)
-    stopped = processes(cluster)
-    try:
-        for pid in stopped:
-            os.kill(pid, signal.SIGSTOP)
-        yield
-    finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
 
 
 class Way:
@@ -109,7 +85,7 @@ def test_every_route_says_503_and_recovers_by_itself(
             assert answer.status_code == way.status, (name, answer.text)
         known_keys = server.http.get("/.well-known/jwks.json")
 
-        with ThreadPoolExecutor(AT_ONCE) as callers, hung(cluster):
+        with ThreadPoolExecutor(AT_ONCE) as callers, cluster.hung():
 
             def call(name: str) -> tuple[str, int, str | None, float]:
                 with httpx.Client(

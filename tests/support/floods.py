@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from hourpass.oauth import secret_format
+from hourpass.server.connections import files_allowed
 
 _BODY = b"grant_type=client_credentials"
 _SECRET = secret_format.generate()  # of the right form, and nobody's
@@ -59,20 +60,32 @@ async def unknown_ids(
     return found
 
 
-async def wrong_secrets(port: int, client_id: str, *, per_second: float) -> Counter[int]:
-    """One client's ID with a wrong secret, evenly, until cancelled; what was answered."""
+async def wrong_secrets(
+    port: int, client_id: str, *, per_second: float, connections: int = 8
+) -> Counter[int]:
+    """One client's ID with a wrong secret, evenly, until cancelled; what was answered.
+
+    The next is sent when its time has come, whether the one before has its answer or not.
+    """
     found: Counter[int] = Counter()
-    reader, writer = await connect(port, 1)
+    held = [await connect(port, 1) for _ in range(connections)]
+
+    async def read(reader: asyncio.StreamReader) -> None:
+        while True:
+            found[await answer(reader)] += 1
+
+    reading = [asyncio.create_task(read(reader)) for reader, _ in held]
     began = time.monotonic()
     try:
         for number in itertools.count(1):
-            writer.write(token_request(client_id))
-            found[await answer(reader)] += 1
+            held[number % connections][1].write(token_request(client_id))
             await asyncio.sleep(max(0.0, began + number / per_second - time.monotonic()))
     except asyncio.CancelledError:
         pass
     finally:
-        writer.close()
+        for task, (_, writer) in zip(reading, held, strict=True):
+            task.cancel()
+            writer.close()
     return found
 
 
@@ -82,6 +95,7 @@ async def idle(port: int, count: int, send: bytes = b"") -> AsyncIterator[None]:
 
     An address has 28,000 ports on most systems, and a process its files.
     """
+    files_allowed()  # raises our own limit as far as it goes
     held: list[asyncio.StreamWriter] = []
     try:
         for first in range(0, count, 100):

@@ -8,6 +8,8 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
@@ -127,6 +129,20 @@ class Cluster:
     def promote(self) -> None:
         """End the recovery of a standby."""
         self.execute("select pg_promote()")
+
+    @contextmanager
+    def hung(self) -> Iterator[None]:
+        """It takes connections and statements, as its kernel does, and never answers."""
+        self.send(signal.SIGSTOP)  # first: it makes no new processes then
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text()
+        stopped = [self.pid, *map(int, children.split())]
+        try:
+            for pid in stopped:
+                os.kill(pid, signal.SIGSTOP)
+            yield
+        finally:
+            for pid in stopped:
+                os.kill(pid, signal.SIGCONT)
 
     def stop(self, how: int = signal.SIGINT) -> None:
         """SIGINT: orderly; SIGQUIT: as in a crash."""

@@ -55,7 +55,8 @@ def test_the_commit_loop_sheds_what_it_cannot_serve_in_time(
 
     async def main() -> list[Any]:
         async with commits(installation) as loop:
-            assert len(tokens(await all_at_once(loop, [asking(made)]))) == 1
+            for _ in range(2):  # once the second is done, what the first took is known
+                assert len(tokens(await all_at_once(loop, [asking(made)]))) == 1
             monkeypatch.setattr(backlog, "MAX_WAIT_S", 0.0)
             return await all_at_once(loop, [asking(made) for _ in range(2 * MAX_BATCH)])
 
