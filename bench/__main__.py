@@ -1,6 +1,6 @@
 """`make bench`: measure, and write bench/results.md, bench/chart.svg and the README's table, and
-bench/checks.md. `python -m bench --only checks` does the last alone; `--only workers` and
-`--only batch` print their part of the first.
+bench/checks.md and bench/audit.md. `python -m bench --only checks` (or `audit`) does one alone;
+`--only workers` and `--only batch` print their part of the first.
 
 Contestants are started together and asked in turn, round after round, so that whatever else
 the machine does meets all of them alike; figures are medians, and what counts is their ratio.
@@ -19,6 +19,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from bench import (
+    audit_volume,
     batch_of_one,
     integrator,
     load,
@@ -47,7 +48,8 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=5, help="of load for each figure")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--many", type=int, default=MANY, help="clients in the large installation")
-    parser.add_argument("--only", choices=("tokens", "checks", "workers", "batch"))
+    parser.add_argument("--audit-rows", type=int, default=10_000_000)
+    parser.add_argument("--only", choices=("tokens", "checks", "audit", "workers", "batch"))
     options = parser.parse_args()
     missing = load.missing_programs()
     if missing:
@@ -57,7 +59,8 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="hourpass-bench-"))
     cluster = Cluster(folder)
     try:
-        sqlite, postgres = _ready(folder, cluster)
+        if options.only != "audit":
+            sqlite, postgres = _ready(folder, cluster)
         if options.only in (None, "tokens"):
             _tokens(folder, cluster, sqlite, postgres, options.many, results)
         if options.only in (None, "tokens", "workers"):
@@ -72,6 +75,14 @@ def main() -> int:
             )
         if options.only in (None, "checks"):
             _checks(folder, cluster, sqlite, postgres, results)
+        if options.only in (None, "audit"):
+            rounds, seconds = results.rounds, results.seconds
+            results.audit = audit_volume.measure(
+                folder, cluster, options.audit_rows, rounds=rounds, seconds=seconds
+            )
+    except audit_volume.NoSpace as fault:
+        sys.stderr.write(f"bench: {fault}\n")
+        return 2
     finally:
         cluster.remove()
         shutil.rmtree(folder, ignore_errors=True)
@@ -81,6 +92,8 @@ def main() -> int:
         report.write_checks(results)
     if options.only in ("workers", "batch"):
         sys.stdout.write(report.part(results))
+    if options.only in (None, "audit"):
+        report.write_audit(results)
     return 0
 
 

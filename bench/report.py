@@ -1,4 +1,6 @@
-"""Figures to pages: bench/results.md, bench/chart.svg, the table in the README; bench/checks.md."""
+"""Figures to pages: bench/results.md, bench/chart.svg, the table in the README; bench/checks.md,
+bench/audit.md.
+"""
 
 import os
 import platform
@@ -8,6 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
 
+from bench import audit_volume
+from bench.audit_volume import Volume
 from bench.batch_of_one import BARE, Cost
 from bench.load import Measured
 from bench.management import Row
@@ -32,6 +36,11 @@ _CHECKS = (
     "from wrk, the server on one core, wrk on the other. CPU time is that of the server and, with "
     "PostgreSQL, of the database. *Without the read*: signature, claims and answer as ever, and "
     "nothing looked up."
+)
+_AUDIT = (
+    "Made by `make bench` on {date}: {machine}. Two installations with as many events a day, one "
+    "with its last day only: compare within a table. Queries as the admin UI, the management API "
+    "and the overview ask them, in turns, without HTTP; pages of 50."
 )
 _TERMS = (
     "*Ceiling*: the same HTTP server, parsing, ES256 signature and answer, with no storage at "
@@ -69,6 +78,7 @@ class Results:
     integrator: list[str] = field(default_factory=list)
     verifier_mb: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    audit: dict[str, Volume] = field(default_factory=dict)
 
 
 def write(results: Results) -> None:
@@ -138,6 +148,12 @@ def write_checks(results: Results) -> None:
     lines += [f"- Resident memory, {name}: {mb:.0f} MB" for name, mb in results.verifier_mb.items()]
     lines += ["", "## The integrator's side", "", *(f"- {line}" for line in results.integrator), ""]
     (HERE / "checks.md").write_text("\n".join(lines), "utf-8")
+
+
+def write_audit(results: Results) -> None:
+    """bench/audit.md."""
+    about = _AUDIT.format(date=datetime.now(UTC).date(), machine=_machine())
+    (HERE / "audit.md").write_text(audit_volume.page(results.audit, about), "utf-8")
 
 
 def _tables(results: Results) -> list[str]:

@@ -216,5 +216,5 @@ def test_live_streams_are_limited_and_end_with_the_server(
         begun = time.monotonic()
         os.killpg(server.process.pid, signal.SIGTERM)
         assert server.process.wait(15) == 0
-        assert time.monotonic() - begun < 4
+        assert time.monotonic() - begun < 8  # two seconds for a balancer, not ten for the streams
         assert again.read().startswith(b"retry: ")

@@ -85,7 +85,8 @@ def restore(
     )
     try:
         if file is None:
-            restored = _after(settings, how)
+            with _progress("Comparing"):
+                restored = _after(settings, how)
         elif settings.is_postgresql:
             refuse(
                 "PostgreSQL is restored by its own tools, as docs/backup.md says; then run "

@@ -136,8 +136,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
-        """The server begins to end: an answer that goes on for ever is told."""
+        """The server takes no connections any more: idle ones are closed."""
         super().shutdown()
+        self.end_soon()
+
+    def end_soon(self) -> None:
+        """An answer that goes on for ever is told to end."""
         if self._ending is not None:
             self._ending.set()
 
@@ -266,6 +270,9 @@ class _Server(Server):
         """Until told to end, and the moment that a balancer needs."""
         await super().main_loop()
         self.server_state.draining = True
+        for connection in tuple(self.server_state.connections):
+            if isinstance(connection, BoundedProtocol):
+                connection.end_soon()
         until = time.monotonic() + DRAIN_S
         while self._signals == {signal.SIGTERM} and time.monotonic() < until:  # noqa: ASYNC110  (ended by a signal)
             await asyncio.sleep(0.1)

@@ -1,15 +1,19 @@
 """The trail as JSON lines: every event once, each on a line of its own."""
 
 import json
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
+from dated import DatedDatabase
 
 from hourpass.server.audit import store
-from hourpass.server.audit.events import AuditEvent, Event
+from hourpass.server.audit.events import AuditEvent, Event, rfc3339
 from hourpass.server.audit.export import json_lines
 from hourpass.server.audit.store import EventFilter
 from hourpass.server.clients import lifecycle
-from support.installation import TESTER, Installation
+from support.installation import TESTER, Installation, Server
 
 
 def exported(installation: Installation, wanted: EventFilter) -> list[dict[str, object]]:
@@ -89,3 +93,53 @@ def test_nothing_is_exported_without_being_on_record(installation: Installation)
 
     assert len(installation.events(event="audit.exported")) == 1
     lines.close()  # type: ignore[attr-defined]  # it is a generator
+
+
+def test_a_range_while_tokens_are_issued_is_exactly_that_range(server: Server) -> None:
+    """Two and a half thousand events among others; and up to now, each that was there before."""
+    installation = server.installation
+    database = DatedDatabase.of(installation.context.database)
+    since = database.clock[0] - timedelta(days=40)
+    moments = [since + number * timedelta(seconds=1) for number in range(2600)]
+    database.write_at(moments)
+    credentials = installation.create_client("customers:read")
+    over = threading.Event()
+
+    def ask() -> int:
+        count = 0
+        while not over.is_set():
+            assert server.token(credentials).status_code == 200
+            count += 1
+        return count
+
+    with ThreadPoolExecutor(1) as pool:
+        asking = pool.submit(ask)
+        try:
+            wanted = EventFilter(since=moments[50], until=moments[2550])
+            lines = list(json_lines(database, wanted, TESTER))
+            before = [number for number, _ in database.issued()]
+            open_end = EventFilter(since=moments[2550])
+            later = list(json_lines(installation.context.database, open_end, TESTER))
+        finally:
+            over.set()
+        assert asking.result(30) > 0
+
+    assert [json.loads(line)["time"] for line in lines] == [
+        rfc3339(moment) for moment in moments[50:2550]
+    ]
+    exported = [int(json.loads(line)["id"]) for line in later]
+    assert len(set(exported)) == len(exported)
+    assert set(exported) >= {number for number in before if number > max(before[:2600])}
+    assert "audit.exported" in {json.loads(line)["event"] for line in later}
+
+
+def test_an_export_holds_no_transaction_between_its_reads(installation: Installation) -> None:
+    """However slowly somebody reads, nothing in the database waits for them."""
+    database = DatedDatabase.of(installation.context.database)
+    database.write_at([database.clock[0]] * 1500)
+    lines = json_lines(database, EventFilter(), TESTER)
+
+    next(lines)
+
+    assert database.engine.pool.checkedout() == 0  # type: ignore[attr-defined]  # a queue's
+    assert len(list(lines)) > 1500

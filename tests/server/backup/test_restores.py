@@ -327,7 +327,7 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
 ) -> None:
     """In the copy: the file itself stays as it is."""
     _change(backup, "DROP TABLE schema_version")
-    _change(backup, "UPDATE alembic_version SET version_num = (SELECT '0006')")
+    _change(backup, "UPDATE alembic_version SET version_num = '0007'")
     before = backup.read_bytes()
 
     assert restore(sqlite_installation, backup).done is not None

@@ -66,8 +66,12 @@ def make(connection: Connection, name: str, since: datetime, until: datetime) ->
         ),
         {"since": since, "until": until},
     )
+    attach(connection, name, since, until)
+
+
+def attach(connection: Connection, name: str, since: datetime, until: datetime) -> None:
+    """Make a table of the same columns a partition; its indexes are made by that."""
     connection.execute(text(f"ALTER TABLE {name} ADD CONSTRAINT pk_{name} PRIMARY KEY (id)"))
-    # The other indexes come with the attachment.
     connection.execute(
         text(
             f"ALTER TABLE audit_event ATTACH PARTITION {name} "

@@ -101,8 +101,13 @@ def page(
 def written_after(
     connection: Connection, wanted: EventFilter, after_id: int, *, limit: int
 ) -> list[StoredEvent]:
-    """The last `limit` events that were written after the one with this ID, the last one first."""
+    """The last `limit` events that were written after the one with this ID, the last one first.
+
+    On PostgreSQL those of the last month: no other partition is asked.
+    """
     query = _filtered(wanted).where(table.c.id > after_id).order_by(table.c.id.desc()).limit(limit)
+    if connection.dialect.name == Dialect.POSTGRESQL:
+        query = query.where(table.c.time >= datetime.now(UTC) - _MONTH)
     return [_stored(row) for row in connection.execute(query)]
 
 
@@ -129,6 +134,10 @@ def following(
             or_(table.c.time > after.time, table.c.id > after.id)
         )
     query = query.order_by(table.c.time, table.c.id).limit(limit)
+    if connection.dialect.name == Dialect.POSTGRESQL and after is not None:
+        found = connection.execute(query.where(table.c.time < after.time + _MONTH)).all()
+        if len(found) == limit:
+            return [_stored(row) for row in found]
     return [_stored(row) for row in connection.execute(query)]
 
 

@@ -69,7 +69,7 @@ def _survey(connection: Connection, now: datetime) -> Survey:
     made_at = connection.execute(select(installation.c.created_at)).scalar_one_or_none()
     if made_at is None:
         raise LookupError("this database holds no installation")
-    last_event = select(audit_event.c.time).order_by(audit_event.c.id.desc()).limit(1)
+    last_event = select(func.max(audit_event.c.time))
     organizations = select(organization.c.id, organization.c.suspended_at)
     keys = select(signing_key.c.kid, signing_key.c.revoked_at)
     return Survey(

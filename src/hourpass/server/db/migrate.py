@@ -66,8 +66,8 @@ def upgrade(database: Database) -> SchemaState:
 
     A database that is NEWER or AHEAD is left alone: a newer Hourpass has been here. What a
     migration has to do beside everybody who writes, its `prepare` does before, in transactions of
-    its own. Raises DatabaseUnavailable, with nothing else changed, when others keep a table to
-    themselves for long.
+    its own. Raises DatabaseUnavailable when others keep a table to themselves for long; then it
+    can be run again.
     """
     try:
         with _turn(database):

@@ -139,7 +139,8 @@ def revoke_within(
     store.drop_private(connection, [key.kid for key in doomed])
     audit.record(connection, [_event(Event.KEY_REVOKED, key, by) for key in doomed], now)
     rest = [key for key in keys if key.revoked_at is None and key not in doomed]
-    if model.active(rest, now) is None:
+    # Not `model.active`: a key whose turn has not come would do for that.
+    if all(key.state(now) is not KeyState.ACTIVE for key in rest):
         coming = next((key for key in rest if key.state(now) is KeyState.NEXT), None)
         if coming is not None:
             _bring_forward(connection, policy, spares, coming, now, by, now)
