@@ -7,6 +7,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 RESULTS = ROOT / "faults" / "results.md"
 PAGE = ROOT / "docs" / "operate.md"
+NOT_RUN = "Not run yet: `make faults` writes the table.\n"
 MARKED = re.compile(r"(<!-- faults -->\n).*?(<!-- /faults -->)", re.DOTALL)
 _HEAD = (
     "| fault | database | acknowledged, lost | no tokens for | recovery |\n"
@@ -40,9 +41,14 @@ def table(results: str) -> str:
     return _HEAD + "".join(lines)
 
 
+def shown(results: str) -> str:
+    """What the page shows: the table, or that there is none yet."""
+    return table(results) if "| fault |" in results else NOT_RUN
+
+
 def write() -> None:
     """Put the table between the marks of the page."""
-    made = table(RESULTS.read_text("utf-8"))
+    made = shown(RESULTS.read_text("utf-8"))
     text = PAGE.read_text("utf-8")
     PAGE.write_text(MARKED.sub(lambda found: found[1] + made + found[2], text), "utf-8")
 

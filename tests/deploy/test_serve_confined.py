@@ -12,7 +12,7 @@ from shipped_settings import unit
 from shipped_settings import values as all_values
 
 from support.installation import Installation, Server
-from support.proxies.process import program
+from support.proxies.process import free_port, program
 
 # MemoryDenyWriteExecute= by the kernel (6.3 or newer), as systemd sets it: no memory that is
 # writable becomes executable. It is inherited.
@@ -50,7 +50,7 @@ class Confined:
 def confined(
     new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Confined]:
-    """`serve` with tokens, an online check and the admin UI, under strace."""
+    """`serve` with metrics, tokens, an online check and the admin UI, under strace."""
     folder = tmp_path_factory.mktemp("confined")
     installation, trace = new_installation(folder / "installation"), folder / "trace"
     credentials = installation.create_client("customers:read")
@@ -59,7 +59,10 @@ def confined(
     temporary = folder / "tmp"
     temporary.mkdir()
     command = [sys.executable, "-c", _CONFINED]
-    server = Server(installation, *strace, program=command, TMPDIR=str(temporary))
+    settings = {"TMPDIR": str(temporary), "HOURPASS_METRICS_PORT": str(free_port())}
+    if installation.context.settings.is_postgresql:
+        settings["HOURPASS_WORKERS"] = "2"
+    server = Server(installation, *strace, program=command, **settings)
     token = server.token(credentials)
     verified = server.http.get(
         "/verify?api=bookings",
@@ -85,7 +88,7 @@ def confined(
             match[1]
             for match in opened
             if re.search("O_WRONLY|O_RDWR|O_CREAT", match[2])
-            and not match[1].startswith(f"{temporary}/")
+            and not match[1].startswith((f"{temporary}/", "/dev/shm/hourpass-metrics-"))
         ),
     )
     installation.close()
@@ -122,7 +125,7 @@ def test_it_makes_only_system_calls_that_the_unit_allows(confined: Confined) -> 
 
 
 def test_with_postgresql_it_writes_no_file(confined: Confined) -> None:
-    """So a read-only root file system with an empty /tmp is enough for a pod."""
+    """But /tmp and /dev/shm: so a root file system that is read-only is enough for a pod."""
     if not confined.installation.context.settings.is_postgresql:
         pytest.skip("the embedded database is files")
     assert confined.written - {"/dev/null"} == set()

@@ -124,6 +124,18 @@ def _token(caller: httpx.Client, credentials: Credentials, **headers: str) -> ht
     return caller.post("/token", data=form, headers={**credentials.basic, **headers})
 
 
+def _serving(
+    installation: Installation, certificate: Certificate, settings: dict[str, str]
+) -> Server:
+    """A server that does TLS itself, started once it is reached by its certificate."""
+
+    class TlsServer(Server):
+        verify = certificate.trusted
+        url = f"https://localhost:{installation.port}"
+
+    return TlsServer(installation, **settings)
+
+
 def test_the_server_does_tls_itself_and_a_restart_takes_the_new_certificate(
     sqlite_installation: Installation, tmp_path: Path
 ) -> None:
@@ -136,7 +148,7 @@ def test_the_server_does_tls_itself_and_a_restart_takes_the_new_certificate(
     }
     url = f"https://localhost:{sqlite_installation.port}"
     before = first.trusted
-    server = Server(sqlite_installation, **settings)
+    server = _serving(sqlite_installation, first, settings)
     try:
         with httpx.Client(base_url=url, verify=before, trust_env=False) as caller:
             token = _token(caller, credentials)
@@ -148,7 +160,7 @@ def test_the_server_does_tls_itself_and_a_restart_takes_the_new_certificate(
     finally:
         assert server.stop() == 0
 
-    server = Server(sqlite_installation, **settings)  # asked with the second one trusted
+    server = _serving(sqlite_installation, second, settings)
     assert server.stop() == 0
     assert token.status_code == 200
     assert issuer == url
