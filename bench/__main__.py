@@ -90,10 +90,10 @@ def main() -> int:
         report.write(results)
     if options.only in (None, "checks"):
         report.write_checks(results)
-    if options.only in ("workers", "batch"):
-        sys.stdout.write(report.part(results))
     if options.only in (None, "audit"):
         report.write_audit(results)
+    if options.only in ("workers", "batch"):
+        sys.stdout.write(report.part(results))
     return 0
 
 

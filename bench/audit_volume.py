@@ -53,8 +53,8 @@ class Volume:
     filled_s: float
     size_gb: float
     queries: list[Took]
-    tokens: dict[str, list[float]] = field(default_factory=dict)
-    """Tokens a second of each round."""
+    tokens: dict[str, list[tuple[float, float]]] = field(default_factory=dict)
+    """Tokens a second, and CPU time each in microseconds, of each round."""
 
 
 class NoSpace(Exception):
@@ -245,6 +245,7 @@ def _tokens(
         try:
             for number in range(rounds + 1):
                 for each, installation in zip(running, sides, strict=True):
+                    before = each.cpu_s()
                     measured = load.tokens(
                         each.url,
                         installation.folder / "credentials",
@@ -252,8 +253,9 @@ def _tokens(
                         seconds=seconds if number else 1,  # the first round only warms up
                         pinned=True,
                     )
+                    cpu_us = (each.cpu_s() - before) / max(measured.requests, 1) * 1e6
                     if number:
-                        found.tokens.setdefault(each.name, []).append(measured.rps)
+                        found.tokens.setdefault(each.name, []).append((measured.rps, cpu_us))
         finally:
             for each in running:
                 each.stop()
@@ -277,9 +279,18 @@ def page(found: dict[str, Volume], about: str) -> str:
             f"| {each.many_ms / each.few_ms:.2f} |"
             for each in volume.queries
         ]
-        rates = {name: median(rounds) for name, rounds in volume.tokens.items()}
-        base = next(iter(rates.values()))
-        lines += ["", f"Tokens a second, {_CONNECTIONS} connections, server on one core:"]
-        lines += [f"{name} {rps:,.0f} ({rps / base:.2f})," for name, rps in rates.items()]
-        lines[-1] = lines[-1].rstrip(",") + "."
+        lines += [
+            "",
+            f"| {_CONNECTIONS} connections, pinned | tokens/s | ratio | CPU µs a token |",
+            "|---|---:|---:|---:|",
+        ]
+        rates = {
+            name: (median(rps for rps, _ in rounds), median(cpu_us for _, cpu_us in rounds))
+            for name, rounds in volume.tokens.items()
+        }
+        base = next(iter(rates.values()))[0]
+        lines += [
+            f"| {name} | {rps:,.0f} | {rps / base:.2f} | {cpu_us:.0f} |"
+            for name, (rps, cpu_us) in rates.items()
+        ]
     return "\n".join([*lines, ""])

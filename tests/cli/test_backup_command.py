@@ -34,7 +34,9 @@ def test_a_backup_is_restored(sqlite_installation: Installation, tmp_path: Path)
     assert listed.status == 1
     assert "status: suspended → active" in listed.stdout
     assert made.client_id in listed.stdout
-    assert listed.stderr.startswith("hourpass: 1 differ")
+    assert listed.stderr.startswith(
+        "hourpass: the backup differs, as listed (1); nothing was changed."
+    )
     assert accepted.status == 0
     assert "No token that was issued before is valid" in accepted.stderr
     assert made.secret not in accepted.stderr + accepted.stdout

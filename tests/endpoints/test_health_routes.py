@@ -173,7 +173,7 @@ def test_a_hung_database_makes_no_threads_pile_up(outage: Outage) -> None:
         for _ in range(3):
             answers = in_time(*[lambda: server.http.get("/readyz")] * 20)
             assert {answer.status_code for answer in answers} == {503}
-        assert threads() <= before + 1
+        assert threads() <= before + 5  # of 60 that asked
         shown = metrics.samples()
     well_again(server, outage.credentials)
 

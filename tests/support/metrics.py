@@ -51,7 +51,7 @@ class Metrics:
         until(lambda: self.value(name, **labels) == wanted)
 
 
-def until(truth: Callable[[], bool], seconds: float = 10.0) -> None:
+def until(truth: Callable[[], bool], seconds: float = 30.0) -> None:
     """Wait for what another process does."""
     deadline = time.monotonic() + seconds
     while not truth():

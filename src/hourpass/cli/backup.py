@@ -102,10 +102,9 @@ def restore(
     else:
         _print_differences(restored.differences)
     if restored.done is None:
-        count = len(restored.differences)
         refuse(
-            f"{count} differ from the backup, as listed; nothing was changed. To restore all the "
-            "same, say --accept"
+            f"the backup differs, as listed ({len(restored.differences)}); nothing was changed. "
+            "To restore all the same, say --accept"
         )
     if not as_json:
         _tell(restored, keep_active=keep_active)

@@ -262,6 +262,7 @@ class _Server(Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Not ready from this moment on, though everybody is served for a moment more."""
         self._signals.add(sig)
+        self.server_state.draining = True
         if self._on_stop is not None:
             self._on_stop()
         super().handle_exit(sig, frame)
@@ -269,7 +270,6 @@ class _Server(Server):
     async def main_loop(self) -> None:
         """Until told to end, and the moment that a balancer needs."""
         await super().main_loop()
-        self.server_state.draining = True
         for connection in tuple(self.server_state.connections):
             if isinstance(connection, BoundedProtocol):
                 connection.end_soon()

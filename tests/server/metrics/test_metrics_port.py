@@ -5,12 +5,16 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from hourpass.server.audit import store as audit
+from hourpass.server.audit.events import AuditEvent, Event
+from hourpass.server.db.engine import Dialect
 from support import forged_tokens
-from support.installation import Installation, Server, clean_environ
+from support.installation import TESTER, Installation, Server, clean_environ
 from support.metrics import Metrics, free_port
 
 ROOT = Path(__file__).parents[3]
@@ -111,6 +115,10 @@ def test_the_database_is_asked_once_a_minute(
     installation = new_installation(tmp_path / "figures")
     installation.create_client("customers:read", expires_in_days=5)
     installation.create_client("customers:read", expires_in_days=20)
+    database = installation.context.database
+    with database.write() as connection:
+        event = AuditEvent(event=Event.AUDIT_EXPORTED, origin=TESTER)
+        audit.record(connection, [event], datetime(2199, 1, 1, tzinfo=UTC))
     metrics = Metrics(free_port())
     server = Server(installation, **metrics.setting)
     try:
@@ -121,6 +129,8 @@ def test_the_database_is_asked_once_a_minute(
         assert shown["hourpass_clients", frozenset({("status", "active")})] == 2
         assert shown["hourpass_clients_expiring", frozenset({("within_days", "7")})] == 1
         assert shown["hourpass_clients_expiring", frozenset({("within_days", "30")})] == 2
+        elsewhere = float(database.dialect is Dialect.POSTGRESQL)  # SQLite has no partitions
+        assert shown["hourpass_audit_rows_elsewhere", frozenset()] == elsewhere
         assert shown["hourpass_signing_keys", frozenset({("state", "active")})] == 1
         activated = shown["hourpass_signing_key_activated_timestamp_seconds", frozenset()]
         rotation = shown["hourpass_signing_key_rotation_timestamp_seconds", frozenset()]

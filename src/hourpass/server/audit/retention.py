@@ -20,7 +20,7 @@ from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.postgres import lock_was_not_free
 
 _WITHIN_S = 0.5
-_STEP_S = 0.03  # of the write lock, which on SQLite everybody else waits for; never above 0.1
+_STEP_S = 0.02  # of the write lock, which on SQLite everybody else waits for; never above 0.1
 _SMALLEST, _LARGEST = 20, 5000
 _log = logging.getLogger(__name__)
 

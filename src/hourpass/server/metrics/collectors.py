@@ -17,7 +17,12 @@ from hourpass.server.readiness import Readiness
 Pids = Callable[[], Iterable[int]]
 """The processes of this node that run now."""
 _CPU = "process_cpu_seconds"
-_ADDED_UP = ("process_resident_memory_bytes", "process_virtual_memory_bytes", "process_open_fds")
+_ADDED_UP = (
+    "process_resident_memory_bytes",
+    "process_virtual_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+)
 
 
 def register(
@@ -65,7 +70,7 @@ class _Installation(Collector):
             yield family
         read = GaugeMetricFamily(
             "hourpass_figures_read_timestamp_seconds",
-            "When the figures of clients and keys were read; at most once a minute.",
+            "When the figures of clients, keys and audit rows were read; at most once a minute.",
         )
         if self._figures.read_at is not None:
             read.add_metric([], self._figures.read_at)
@@ -84,7 +89,6 @@ class _Processes(Collector):
         sums: dict[str, float] = dict.fromkeys(_ADDED_UP, 0.0)
         found: dict[str, Metric] = {}
         started: list[float] = []
-        limits: list[float] = []
         pids = set(self._pids())
         for pid in pids:
             for family in ProcessCollector(pid=partial(int, pid), registry=None).collect():
@@ -96,11 +100,9 @@ class _Processes(Collector):
                     sums[family.name] += value
                 elif family.name == "process_start_time_seconds":
                     started.append(value)
-                elif family.name == "process_max_fds":
-                    limits.append(value)
         # A counter must not fall: the time of a process that has ended goes on to count.
         for pid in set(self._cpu) - pids:
-            self._cpu_of_dead += self._cpu.pop(pid)
+            self._cpu_of_dead += self._cpu.pop(pid, 0.0)
         if not found:
             return  # no /proc here
         yield CounterMetricFamily(
@@ -109,13 +111,12 @@ class _Processes(Collector):
             value=sum(self._cpu.values()) + self._cpu_of_dead,
         )
         for name, value in sums.items():
-            yield GaugeMetricFamily(name, f"{found[name].documentation} Added up.", value=value)
-        yield GaugeMetricFamily(
-            "process_start_time_seconds", "When the first process began, Unix time.", min(started)
-        )
-        yield GaugeMetricFamily(
-            "process_max_fds", "How many files a process may open.", min(limits)
-        )
+            if name in found:  # what another user's process has open cannot be seen
+                text = f"{found[name].documentation} Added up."
+                yield GaugeMetricFamily(name, text, value=value)
+        if started:
+            text = "When the first process began, Unix time."
+            yield GaugeMetricFamily("process_start_time_seconds", text, min(started))
 
 
 def this_process() -> Iterable[int]:

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from hourpass.server.audit import partitions
 from hourpass.server.clients import overview_store
 from hourpass.server.db.engine import Database, DatabaseUnavailable
 from hourpass.server.keys import model
@@ -65,6 +66,10 @@ def _rotation(connection: Connection, now: datetime) -> Samples:
     return {(): min(coming).timestamp()} if coming else {}
 
 
+def _elsewhere(connection: Connection, _now: datetime) -> Samples:
+    return {(): partitions.rows_elsewhere(connection)}
+
+
 FIGURES = (
     Figure(
         name="hourpass_clients",
@@ -93,6 +98,11 @@ FIGURES = (
         name="hourpass_signing_key_rotation_timestamp_seconds",
         documentation="When the next key begins to sign.",
         read=_rotation,
+    ),
+    Figure(
+        name="hourpass_audit_rows_elsewhere",
+        documentation="Audit rows for which there was no partition; counted to 100,000.",
+        read=_elsewhere,
     ),
 )
 
