@@ -24,9 +24,9 @@ class Coefficients:
 
     server_cpu_s: float = 180e-6
     postgresql_cpu_s: float = 40e-6
-    wal_bytes: float = 1_100
-    wal_bytes_compressed: float = 2_000  # each token the client's first since a checkpoint
-    wal_bytes_worst: float = 5_800  # the same without compression
+    wal_bytes: float = 1_150
+    wal_bytes_compressed: float = 2_300  # each token the client's first since a checkpoint
+    wal_bytes_worst: float = 5_600  # the same without compression
     audit_bytes: float = 510
     wire_bytes: float = 1_200
     renewed_after_s: float = 3_060  # 85 % of an hour
