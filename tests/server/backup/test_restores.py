@@ -1,6 +1,7 @@
 """A restore tells what it brings back to life, and kills what must not come back."""
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -154,6 +155,23 @@ def test_two_restores_of_one_backup_share_no_generation(
     second = client(sqlite_installation, made["kept"])
     assert second.token_generation > between > first.token_generation
     assert second.version > first.version + 1
+
+
+def test_nor_do_they_when_the_one_between_is_lost(
+    sqlite_installation: Installation, made: dict[str, str], backup: Path
+) -> None:
+    """Nothing but the clock tells the second from the first then."""
+    restore(sqlite_installation, backup)
+    first = client(sqlite_installation, made["kept"]).token_generation
+    sqlite_installation.close()
+    began = int(time.time())
+    while int(time.time()) == began:
+        time.sleep(0.01)
+    database_of(sqlite_installation).unlink()
+
+    restore(sqlite_installation, backup)
+
+    assert client(sqlite_installation, made["kept"]).token_generation > first
 
 
 def _gone(database: Path) -> None:
