@@ -312,10 +312,28 @@ def test_usage_says_what_was_issued_and_refused(caller: Caller) -> None:
     assert {"issued": 1, "refused": 1}.items() <= hours["items"][-1].items()
     assert {"issued": 1, "refused": 1}.items() <= days["items"][-1].items()
     assert hours["client_id"] == made.client_id
-    whole = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-01T02:30:00Z"}
+    day = hours["items"][0]["begins_at"][:10]
+    whole = {"since": f"{day}T00:00:00Z", "until": f"{day}T02:30:00Z"}
     asked = caller("GET", path, params=whole).json()["items"]
     assert [item["begins_at"][11:16] for item in asked] == ["00:00", "01:00", "02:00"]
-    long = {"since": "1971-01-01T00:00:00Z", "until": "1975-01-01T00:30:00Z"}
+    long = {"since": "1971-01-01T00:00:00Z", "until": f"{day}T00:30:00Z"}
     last = caller("GET", path, params=long).json()["items"]
     assert len(last) == 744
-    assert last[-1]["begins_at"] == "1975-01-01T00:00:00.000000Z"
+    assert last[-1]["begins_at"] == f"{day}T00:00:00.000000Z"
+
+
+def test_old_usage_is_told_by_the_day_only(caller: Caller) -> None:
+    """By the hour it is refused, in words that say what to ask instead."""
+    made = caller.create("customers:read")
+    path = f"/clients/{made.client_id}/usage"
+    old = {"since": "2026-01-01T05:00:00Z", "until": "2026-01-02T02:30:00Z"}
+
+    hours = caller("GET", path, params=old)
+    ended = caller("GET", path, params={"until": old["until"]})
+    days = caller("GET", path, params={**old, "per": "day"})
+
+    assert problem(hours) == problem(ended) == (422, "invalid-input")
+    assert [fault["member"] for fault in hours.json()["errors"]] == ["since"]
+    assert [fault["member"] for fault in ended.json()["errors"]] == ["until"]
+    assert "per=day" in hours.text
+    assert [item["begins_at"][:10] for item in days.json()["items"]] == ["2026-01-01", "2026-01-02"]

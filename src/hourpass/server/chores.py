@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hourpass.server.audit import upkeep
-from hourpass.server.clients import once
+from hourpass.server.clients import once, rollup
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.session_lock import SessionLock
@@ -60,12 +60,17 @@ def _keep_up_audit(context: Context) -> timedelta:
     return timedelta(seconds=upkeep.keep_up(context.database, days))
 
 
-_MINUTE = timedelta(minutes=1)
+def _roll_up_usage(context: Context) -> timedelta:
+    return timedelta() if rollup.roll_up(context.database) else _HOUR
+
+
+_MINUTE, _HOUR = timedelta(minutes=1), timedelta(hours=1)
 CHORES = (
     Chore(name="the timetable of signing keys", every=_MINUTE, run=_keep_timetable),
     Chore(name="forgetting old idempotency keys", every=_MINUTE, run=_purge_idempotency_keys),
     Chore(name="forgetting expired revocations", every=_MINUTE, run=_purge_revoked_tokens),
     Chore(name="the upkeep of the audit trail", every=_MINUTE, run=_keep_up_audit),
+    Chore(name="summing old usage by the day", every=_HOUR, run=_roll_up_usage),
 )
 
 

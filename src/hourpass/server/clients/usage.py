@@ -10,6 +10,7 @@ from enum import StrEnum
 from hourpass.server.audit.events import rfc3339
 from hourpass.server.clients import store
 from hourpass.server.db.engine import Database
+from hourpass.server.refused import BadInput
 
 
 class Per(StrEnum):
@@ -29,6 +30,8 @@ class Per(StrEnum):
         return hour if self is Per.HOUR else hour.replace(hour=0)
 
 
+HOURS_KEPT = timedelta(days=35)
+"""So long, before today, figures are kept by the hour; what is older is kept by the day alone."""
 MAX_PERIODS = {Per.HOUR: 24 * 31, Per.DAY: 366}
 _DEFAULT_PERIODS = {Per.HOUR: 24, Per.DAY: 30}
 
@@ -61,19 +64,29 @@ def of(
     """Every period that touches `since` to `until` (exclusive), oldest first, empty ones too.
 
     Left out they are the last 24 hours or 30 days, the one under way included. Of more than 744
-    hours or 366 days only the last ones are told.
+    hours or 366 days only the last ones are told. Each is told in full, also where `since` or
+    `until` is in the middle of it.
+
+    Raises BadInput for hours of which only the sum of their day may be left.
     """
-    with database.read() as connection:
-        until = until or database.now(connection)
-        first = per.beginning(since or until - (_DEFAULT_PERIODS[per] - 1) * per.length)
-        earliest = per.beginning(until) - (MAX_PERIODS[per] - 1) * per.length
-        first = max(first, earliest)
-        hours = store.usage_between(connection, client_id, first, until)
     sums: dict[datetime, tuple[int, int]] = {}
-    begins_at = first
-    while begins_at < until:
-        sums[begins_at] = (0, 0)
-        begins_at += per.length
+    with database.read() as connection:
+        now = database.now(connection)
+        until = until or now
+        asked = per.beginning(since or until - (_DEFAULT_PERIODS[per] - 1) * per.length)
+        earliest = per.beginning(until) - (MAX_PERIODS[per] - 1) * per.length
+        first = max(asked, earliest)
+        if per is Per.HOUR and first < (kept := Per.DAY.beginning(now) - HOURS_KEPT):
+            raise BadInput(
+                "until" if since is None or asked < earliest else "since",
+                f"figures by the hour go back to {rfc3339(kept)}; ask for later ones, "
+                "or by the day (per=day)",
+            )
+        begins_at = first
+        while begins_at < until:
+            sums[begins_at] = (0, 0)
+            begins_at += per.length
+        hours = store.usage_between(connection, client_id, first, begins_at)
     for hour, issued, refused in hours:
         period = per.beginning(hour)
         before = sums[period]

@@ -41,7 +41,8 @@ _USAGE = """
     SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM client WHERE client_id = ?1)
     ON CONFLICT (client_id, hour) DO UPDATE SET
         issued = issued + excluded.issued, refused = refused + excluded.refused,
-        last_issued_at = coalesce(excluded.last_issued_at, last_issued_at)
+        last_issued_at = max(coalesce(excluded.last_issued_at, last_issued_at),
+            coalesce(last_issued_at, excluded.last_issued_at))
 """
 _ISSUED = Event.TOKEN_ISSUED.value
 
