@@ -83,7 +83,10 @@ def test_what_the_trail_cannot_be_narrowed_by(sqlite_installation: Installation)
         ],
     )
 
-    assert "there are audit.exported, audit.pruned, catalogue.applied, " in refusal(event, 2)
+    assert (
+        "there are audit.exported, audit.pruned, backup.restored, catalogue.applied, "
+        in refusal(event, 2)
+    )
     assert refusal(far, 2) == "--until: give a time such as 2026-01-31T08:00Z or a date"
     assert "--limit" in wrong_usage(limit)
     assert not sqlite_installation.events(event="audit.exported")
