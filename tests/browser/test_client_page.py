@@ -178,10 +178,12 @@ def test_whoever_comes_second_is_told_and_sees_the_new_state(
 ) -> None:
     """The client was changed while the form was open: nothing is done yet."""
     page = _open(desk, client, deed)
+    submit = page.locator("main form button:not([type=button]), dialog form button").last
+    expect(submit).to_be_visible()  # what the form holds is from before the change
     lifecycle.update(desk.database, client.client_id, TESTER, scopes=frozenset({"invoices:read"}))
     if deed == "Delete":
         page.get_by_label("Type the name").fill("CRM sync")
-    page.locator("main form button:not([type=button]), dialog form button").last.click()
+    submit.click()
 
     expect(page.get_by_role("alert")).to_contain_text("changed")
     now = lifecycle.read(desk.database, client.client_id, TESTER)
