@@ -156,7 +156,7 @@ class App:
                 request_id = request_ids.current.get("") or request_ids.new_request_id()
                 _log.exception("%s %s failed", scope["method"], self._names.template(scope))
                 header = (b"x-request-id", request_id.encode("ascii"))
-                await respond(send, refusal(ServerError()), header)
+                await respond(send, refusal(ServerError()), header, scope=scope)
         elif scope["type"] == "lifespan":
             await self._lifespan(receive, send)
 

@@ -102,9 +102,13 @@ class Readiness:
             if self._looking is None or self._looking.done():
                 self._looking = Future()
                 self._began = time.monotonic()
-                threading.Thread(
+                thread = threading.Thread(
                     target=self._run, args=(self._looking,), name="readiness", daemon=True
-                ).start()
+                )
+                try:
+                    thread.start()
+                except RuntimeError as fault:  # no more threads: the next one looks anew
+                    self._looking.set_result(_unknown(str(fault)))
             return self._looking, max(0.0, self._began + BUDGET_S - time.monotonic())
 
     def _run(self, looking: "Future[Mapping[str, Fault]]") -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -16,7 +16,7 @@ from hourpass.server.clients.lifecycle import NewClient
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.schema import client, revoked_token
 from hourpass.server.tokens import live as live_checks
-from hourpass.server.tokens import revoke, store
+from hourpass.server.tokens import revoke, standing_store, store
 from hourpass.server.tokens.live import LiveChecks
 from hourpass.server.tokens.standing import refuse_fallen
 from hourpass.server.tokens.standing_store import Question, Seen
@@ -216,6 +216,29 @@ def test_a_connection_that_is_lost_is_503_and_then_replaced(
             with pytest.raises(TemporarilyUnavailable):
                 await outcome(live, asked)
             assert await outcome(live, asked) == mine
+
+    asyncio.run(main())
+
+
+def test_a_connection_that_hangs_while_it_is_set_up_can_be_abandoned(
+    postgres_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is there, and the statements before the first look do not come back."""
+
+    async def main() -> None:
+        set_up = asyncio.Event()
+
+        def statements() -> Iterator[str]:
+            set_up.set()
+            yield "SELECT pg_sleep(1)"
+
+        monkeypatch.setattr(standing_store, "_PLANS", statements())
+        async with checks(postgres_installation) as live:
+            look = asyncio.create_task(live._store.look([Question()]))
+            await set_up.wait()
+            live._store.abandon()
+            with pytest.raises(DatabaseUnavailable):
+                await look
 
     asyncio.run(main())
 

@@ -29,6 +29,9 @@ MAX_OPEN = 50
 _EVERY_S = 2.0
 _SEND_WITHIN_S = 10.0
 _AT_ONCE = 50
+# Places of their own: anyio's common ones are the management API's, and a database that hangs
+# takes all of those.
+_looks = anyio.CapacityLimiter(4)
 _HEART_BEAT = b": still here\n\n"
 _OVER = b"event: over\ndata: {}\n\n"
 _log = logging.getLogger(__name__)
@@ -96,7 +99,7 @@ class LiveTail(Response):
             )
             if done:
                 return
-            piece = await anyio.to_thread.run_sync(self._look)
+            piece = await anyio.to_thread.run_sync(self._look, limiter=_looks)
 
     def _look(self) -> bytes | None:
         """What is new, in a thread; None when it cannot be known now: the browser asks again."""

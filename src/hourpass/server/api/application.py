@@ -139,12 +139,13 @@ class _Answering:
         """What the app sends; ConnectionError when the caller has got a problem meanwhile."""
         if self._is_over:
             raise ConnectionError("the caller was told that this took too long")
+        if message["type"] == "http.response.start":
+            self._begins.set()  # by the app: after a problem it keeps its place until it is over
         await self._pass_on(message)
 
     async def _pass_on(self, message: MutableMapping[str, Any]) -> None:
         if message["type"] == "http.response.start":
             self.began = True
-            self._begins.set()
             extra = [*NO_STORE, (b"x-request-id", self._request_id.encode("ascii"))]
             message = {**message, "headers": [*message.get("headers", []), *extra]}
         await self._send(message)

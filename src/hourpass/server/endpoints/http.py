@@ -132,7 +132,7 @@ async def serve_post(
             raise MethodNotAllowed
         reply = await answer(scope, await read_body(receive, limit), request_id)
     except OAuthError as refused:
-        scope[REFUSED] = refused
+        scope[REFUSED] = refused.bare()
         reply = refusal(refused)
     except ConnectionError:
         return

@@ -93,7 +93,7 @@ class InquiryEndpoint:
         except InvalidClient as fault:
             self.outcomes[fault.code] += 1
             client = known_as.client if known_as is not None else None
-            refused = Refused(fault, client, ip, request_id, self._name, named)
+            refused = Refused(fault.bare(), client, ip, request_id, self._name, named)
             return await self._refuse(scope, refused)
         except OAuthError as fault:
             self.outcomes[fault.code] += 1

@@ -106,7 +106,7 @@ class VerifyEndpoint:
 
     def _note(self, scope: Scope, refused: OAuthError) -> None:
         self.outcomes[refused.code] += 1
-        scope[REFUSED] = refused
+        scope[REFUSED] = refused.bare()
 
     async def _judge(self, forwarded: Forwarded, opened: Opened) -> Answer:
         """Token, then path, then scope, then limits."""

@@ -110,21 +110,11 @@ def read(raw: RawRequest) -> TokenRequest | Refused:
     try:
         return authenticate.parse(raw)
     except OAuthError as refusal:
-        return Refused(_bare(refusal), None, raw.ip, raw.request_id)
+        return Refused(refusal.bare(), None, raw.ip, raw.request_id)
     except Exception as fault:  # noqa: BLE001  (one request's bug must not fail its neighbours)
         of = {"request_id": raw.request_id}
         _log.error("a token request failed", exc_info=fault, extra=of)
         return Refused(ServerError(detail=type(fault).__name__), None, raw.ip, raw.request_id)
-
-
-def _bare(refusal: OAuthError) -> OAuthError:
-    """Without where it was raised: those frames hold the request, and so its secret.
-
-    They hold the batch as well, and the batch this error: in a flood such circles grow to 80 MB
-    before the collector comes round.
-    """
-    refusal.__context__ = refusal.__cause__ = None
-    return refusal.with_traceback(None)
 
 
 def exchange(
@@ -153,7 +143,7 @@ def exchange(
         )
     except OAuthError as refusal:
         return Refused(
-            _bare(refusal), client, request.ip, request.request_id, named=request.client_id
+            refusal.bare(), client, request.ip, request.request_id, named=request.client_id
         )
     except Exception as fault:  # noqa: BLE001  (one request's bug must not fail its neighbours)
         of = {"request_id": request.request_id}

@@ -270,9 +270,9 @@ class PostgresStanding:
             connection = await raw_async_connection(self._url, statement_timeout_s=2.0)
         finally:  # to find out can take seconds, in which others came
             self._not_before = time.monotonic() + _RECONNECT_EVERY_S
+        self._connection = connection  # from here on it can be abandoned
         for statement in _PLANS:
             await connection.execute(statement)
-        self._connection = connection
         return connection
 
     def abandon(self) -> None:

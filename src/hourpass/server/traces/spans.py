@@ -2,7 +2,7 @@
 
 The exporter is set by OpenTelemetry's own variables. Import this only when traces are wanted:
 nothing of OpenTelemetry is loaded else. A span holds method, route, status, request ID and the
-code of a refusal; nothing that a caller sent but its `traceparent`.
+code of a refusal; nothing that a caller sent but its `traceparent` and `tracestate`.
 """
 
 import threading
