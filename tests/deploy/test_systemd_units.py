@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -98,9 +99,16 @@ def test_the_backup_line_makes_a_backup_and_drops_old_ones(
     installation = sqlite_installation
     backups = installation.folder / "hourpass-backups"
     backups.mkdir()
-    old = backups / "hourpass-20200101T000000Z.db"
-    old.touch()
-    os.utime(old, (0, 0))
+    now = time.time()
+    days_old = {
+        "hourpass-20200101T000000Z.db": 2,
+        ".hourpass-20200101T000000Z.db.0123456789ab": 2,
+        "day-20200101.db": 8,
+        "day-20200102.db": 6,
+    }
+    for name, days in days_old.items():
+        (backups / name).touch()
+        os.utime(backups / name, (now - days * 86400,) * 2)
     installation.create_client("customers:read")  # so that there is a database
     meaning = {"%": "%", "S": str(installation.folder)}
     for line in all_values(unit("hourpass-backup.service"), "ExecStart"):
@@ -110,9 +118,11 @@ def test_the_backup_line_makes_a_backup_and_drops_old_ones(
         environ = {**clean_environ(), **installation.environ}
         subprocess.run(shlex.split(command), env=environ, check=True, capture_output=True)
 
-    (made,) = backups.iterdir()
+    kept, of_day, made = sorted(backups.iterdir())
     assert re.fullmatch(r"hourpass-\d{8}T\d{6}Z\.db", made.name)
-    assert made != old
+    assert kept.name == "day-20200102.db"
+    assert re.fullmatch(r"day-\d{8}\.db", of_day.name)
+    assert of_day.samefile(made)
 
 
 def test_the_command_for_administrators_reads_the_settings_of_the_service(

@@ -15,6 +15,7 @@ from support.postgres import USER, Cluster
 @pytest.fixture
 def dumped(cluster: Cluster, tmp_path: Path) -> Installation:
     """An installation in the database that the page names."""
+    cluster.execute("create role postgres superuser login")
     cluster.execute("create database hourpass")
     made = Installation(tmp_path / "dumped", cluster.url("hourpass"))
     made.apply_catalogue()

@@ -10,9 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from hourpass.server.audit import partitions
+from hourpass.server.audit import partition_store
 from hourpass.server.audit.partitions import Range, keep_partitions, missing, month, parsed
 from hourpass.server.audit.partitions import rows_elsewhere as counted
+from hourpass.server.audit.upkeep import keep_up
+from hourpass.server.db.engine import DatabaseUnavailable
 from support.installation import Installation
 
 DAY = timedelta(days=1)
@@ -98,26 +100,58 @@ def test_a_missing_partition_stops_nothing(database: DatedDatabase) -> None:
     assert database.rows_in("audit_event_default") == 1
 
 
-def test_many_rows_of_today_are_moved_tomorrow(
-    database: DatedDatabase, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Who writes does not wait for them to be moved: tomorrow's rows have a partition first."""
-    monkeypatch.setattr(partitions, "MOVED_AT_ONCE", 5)
-    now = month(database.clock[0], 1) + 10 * DAY  # nobody was here for a while
+def test_rows_of_today_are_moved_tomorrow(database: DatedDatabase) -> None:
+    """Tomorrow's rows have a partition first; until then those of the past wait too."""
+    now = month(database.clock[0], 2) + 10 * DAY  # nobody was here for a while
+    past = month(now, -1)
     database.clock[0] = now
-    database.write_at([now - DAY] * 3 + [now] * 3)
+    database.write_at([past] * 3 + [now])
 
     assert keep_partitions(database)
 
     tomorrow = (now + DAY).replace(hour=0, minute=0, second=0, microsecond=0)
     assert database.partitions()[1].range == Range(since=tomorrow, until=month(now, 1))
     assert len(database.partitions()) == 5
-    assert database.rows_in("audit_event_default") == 6
+    assert database.rows_in("audit_event_default") == 4
 
     database.clock[0] = now + DAY
     assert keep_partitions(database)
     assert database.rows_in("audit_event_default") == 0
-    assert database.rows_in(f"audit_event_{now:%Y_%m}") == 6
+    assert database.rows_in(f"audit_event_{past:%Y_%m}") == 3
+    assert database.rows_in(f"audit_event_{now:%Y_%m}") == 1
+
+
+def test_a_month_that_was_archived_is_not_made_again(database: DatedDatabase) -> None:
+    """An operator detached it: later partitions are made all the same."""
+    now = database.clock[0]
+    assert keep_partitions(database)
+    archived = f"audit_event_{month(now, 1):%Y_%m}"
+    with database.write() as connection:
+        connection.execute(text(f"ALTER TABLE audit_event DETACH PARTITION {archived}"))
+    database.clock[0] = month(now, 3)
+
+    assert keep_partitions(database)
+
+    assert [each.range.since for each in database.partitions()[1:]] == [
+        month(now, later) for later in (2, 3, 4, 5, 6)
+    ]
+
+
+def test_old_events_go_although_no_partition_can_be_made(
+    database: DatedDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever cannot make a table may well delete rows."""
+    now = database.clock[0]
+    database.write_at([now - 10 * DAY, now])
+
+    def refuse(*_: object) -> None:
+        raise DatabaseUnavailable("permission denied for schema public")
+
+    monkeypatch.setattr(partition_store, "make", refuse)
+    with pytest.raises(DatabaseUnavailable):
+        keep_up(database, 5)
+
+    assert [moment for _, moment in database.issued()] == [now]
 
 
 def test_nobody_waits_for_who_reads_for_long(database: DatedDatabase) -> None:

@@ -1,5 +1,6 @@
 """A restore tells what it brings back to life, and kills what must not come back."""
 
+import os
 import shutil
 import time
 from collections.abc import Callable
@@ -365,6 +366,21 @@ def test_a_plain_copy_of_the_file_can_be_restored(
     assert restore(sqlite_installation, copy).done is not None
 
     assert client(sqlite_installation, made["kept"]).name == "kept"
+
+
+def test_a_second_name_of_the_database_goes(
+    sqlite_installation: Installation, backup: Path
+) -> None:
+    """A killed restore leaves one that looks like an old database; those that are, stay."""
+    database = database_of(sqlite_installation)
+    second, old = (database.with_name(f"{database.name}.before-restore-{n}") for n in (1, 2))
+    os.link(database, second)
+    shutil.copy(backup, old)
+
+    restored = restore(sqlite_installation, backup)
+
+    assert restored.done is not None
+    assert set(database.parent.glob("*.before-restore-*")) == {old, restored.kept}
 
 
 def test_a_link_to_the_database_stays_one(

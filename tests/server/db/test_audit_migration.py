@@ -128,6 +128,15 @@ def test_a_preparation_that_was_killed_is_gone_on_with(database: Database, url: 
         assert [name for (name,) in left if name.startswith("ck_audit_event")] == []
 
 
+def test_what_was_prepared_refuses_nothing_for_a_year(database: Database, url: str) -> None:
+    """Somebody may leave the migration unfinished: the check is of every row that is written."""
+    script = ScriptDirectory.from_config(migrate._config())
+    script.get_revision("0007").module.prepare(database)
+    with psycopg.connect(url, autocommit=True) as connection:
+        later = OLD_INSERT.replace("now()", "now() + interval '365 days'")
+        assert connection.execute(later, ("m2m_1", "r1")).rowcount == 1
+
+
 def test_sqlite_keeps_its_rows(tmp_path: Path) -> None:
     """There the table stays as it is; only its indexes are others."""
     database = open_sqlite(tmp_path / "hourpass.db", busy_timeout_s=5)

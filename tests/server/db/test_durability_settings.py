@@ -1,12 +1,15 @@
 """What would let an acknowledged commit be lost is found before the server starts."""
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from hourpass.server.context import durability_faults
 from hourpass.server.db import postgres, sqlite
@@ -151,3 +154,27 @@ def test_our_sessions_give_up_in_time(postgres_installation: Installation) -> No
         with pytest.raises(psycopg.errors.QueryCanceled):
             session.execute("select pg_sleep(5)")
         assert session.execute("show timezone").fetchone() == ("UTC",)
+
+
+def test_the_options_of_the_url_count(cluster: Cluster) -> None:
+    """In the pool and in bare sessions; what Hourpass needs itself stays as it is."""
+    wanted = quote("-c synchronous_commit=remote_write -c statement_timeout=0")
+    url = f"{cluster.url('postgres')}?options={wanted}"
+    show = "select current_setting('synchronous_commit'), current_setting('statement_timeout')"
+    expected = ("remote_write", "5s")
+
+    with contextlib.closing(postgres.raw_connection(url, statement_timeout_s=5)) as session:
+        assert session.execute(show.encode()).fetchone() == expected
+    database = postgres.open_postgresql(url, statement_timeout_s=5)
+    try:
+        with database.read() as connection:
+            assert tuple(connection.execute(text(show)).one()) == expected
+    finally:
+        database.close()
+
+    async def asynchronous() -> object:
+        session = await postgres.raw_async_connection(url, statement_timeout_s=5)
+        async with session:
+            return await (await session.execute(show.encode())).fetchone()
+
+    assert asyncio.run(asynchronous()) == expected

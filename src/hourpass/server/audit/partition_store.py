@@ -44,16 +44,19 @@ def lock_default(connection: Connection) -> None:
     connection.execute(text(f"LOCK TABLE {DEFAULT} IN ACCESS EXCLUSIVE MODE"))
 
 
-def default_holds(
-    connection: Connection, since: datetime, until: datetime, *, more_than: int
-) -> bool:
-    """Whether more rows than that of a range lie in the DEFAULT partition."""
+def default_holds(connection: Connection, since: datetime, until: datetime) -> bool:
+    """Whether rows of a range lie in the DEFAULT partition."""
     query = text(
-        f"SELECT 1 FROM {DEFAULT} WHERE time >= :since AND time < :until "  # noqa: S608
-        "OFFSET :more_than LIMIT 1"
+        f"SELECT 1 FROM {DEFAULT} WHERE time >= :since AND time < :until LIMIT 1"  # noqa: S608
     )
-    found = connection.execute(query, {"since": since, "until": until, "more_than": more_than})
+    found = connection.execute(query, {"since": since, "until": until})
     return found.first() is not None
+
+
+def table_exists(connection: Connection, name: str) -> bool:
+    """Whether there is such a table, a partition or not."""
+    query = text("SELECT to_regclass(:name) IS NOT NULL")
+    return bool(connection.execute(query, {"name": name}).scalar_one())
 
 
 def make(connection: Connection, name: str, since: datetime, until: datetime) -> None:

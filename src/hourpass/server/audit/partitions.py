@@ -18,8 +18,6 @@ from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.postgres import lock_was_not_free
 
 MONTHS_AHEAD = 3
-MOVED_AT_ONCE = 10_000
-"""Rows that are moved out of the DEFAULT partition while their successors wait to be written."""
 _BOUND = re.compile(r"FOR VALUES FROM \((MINVALUE|'[^']+')\) TO \((MAXVALUE|'[^']+')\)")
 _FIRST = datetime.min.replace(tzinfo=UTC)
 _LAST = datetime.max.replace(tzinfo=UTC)
@@ -120,29 +118,37 @@ def _make_one(database: Database) -> str | None:
             return None
         now = database.now(connection)
         gaps = list(missing([each.range for each in partitions(connection)], now))
-        if not gaps:
-            return None
-        # From here on nobody writes into the DEFAULT partition, so nothing slips past the move.
-        store.lock_default(connection)
+        busy = any(now in gap for gap in gaps)
         for gap in gaps:
-            if now in gap and store.default_holds(
-                connection, gap.since, gap.until, more_than=MOVED_AT_ONCE
+            made = _without_today(gap, now) if now in gap else gap
+            if made is None or store.table_exists(connection, _name(made)):
+                continue  # what an operator has detached is not made again
+            if (
+                busy
+                and made.until <= now
+                and store.default_holds(connection, made.since, made.until)
             ):
-                # Too many to move while their successors wait to be written. From tomorrow on
-                # those have a partition, and then the move is nobody's concern.
-                gap = Range(since=_next_day(now), until=gap.until)
-                if gap.since >= gap.until:
-                    continue
-            name = f"audit_event_{gap.since:%Y_%m}"
-            if gap.since.day != 1:
-                name += f"_{gap.since:%d}"
-            store.make(connection, name, gap.since, gap.until)
-            return name
+                continue  # today's rows go there: nobody waits while others are moved
+            # From here on nobody writes into the DEFAULT partition: nothing slips past the move.
+            store.lock_default(connection)
+            store.make(connection, _name(made), made.since, made.until)
+            return _name(made)
         return None
 
 
-def _next_day(moment: datetime) -> datetime:
-    return (moment + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+def _without_today(gap: Range, now: datetime) -> Range | None:
+    """What of a month can have its partition while today's rows go to the DEFAULT partition.
+
+    Were today's part attached, whoever waits to write a row of today would fail: the row has
+    been sent to the DEFAULT partition, which may not take it any more. Tomorrow it is the past.
+    """
+    since = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
+    return Range(since=since, until=gap.until) if since < gap.until else None
+
+
+def _name(range_: Range) -> str:
+    day = "" if range_.since.day == 1 else f"_{range_.since:%d}"
+    return f"audit_event_{range_.since:%Y_%m}{day}"
 
 
 def _moment(quoted: str) -> datetime:

@@ -13,7 +13,10 @@ def keep_up(database: Database, retention_days: int | None) -> float:
 
     Raises DatabaseUnavailable.
     """
-    all_made = keep_partitions(database)
-    if retain(database, retention_days):
+    try:
+        all_made = keep_partitions(database)
+    finally:  # a partition that cannot be made keeps nobody from removing what is old
+        more = retain(database, retention_days)
+    if more:
         return 0.0
     return LATER_S if all_made else SOON_S

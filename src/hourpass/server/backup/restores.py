@@ -74,6 +74,7 @@ def restore_file(file: Path, database: Path, how: Restore, progress: Progress) -
         raise NotRestored(f"cannot restore to {database}: {_said(fault)}") from None
     try:
         drop_drafts(database)
+        swap.drop_second_names(database)
         with draft_beside(database) as draft:
             return _restore_file(file, database, draft, how, progress)
     except InUse as fault:

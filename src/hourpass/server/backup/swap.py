@@ -4,6 +4,7 @@ What SQLite keeps beside a database (`-wal`, `-journal`) is applied to whatever 
 name: it has to be gone before the name means another file.
 """
 
+import glob
 import os
 import shutil
 from datetime import datetime
@@ -53,6 +54,17 @@ def swap(database: Path, new: Path, kept: Path) -> Path | None:
     new.replace(database)
     sqlite_copy.synchronise(database.parent)
     return kept if exists else None
+
+
+def drop_second_names(database: Path) -> None:
+    """A restore that was killed may have left one: it looks like an old database and is this one.
+
+    The caller holds the lock of `database` alone. Raises OSError.
+    """
+    if database.exists():
+        for file in database.parent.glob(f"{glob.escape(database.name)}.before-restore-*"):
+            if file.exists() and file.samefile(database):
+                file.unlink()
 
 
 def _keep(database: Path, kept: Path) -> None:

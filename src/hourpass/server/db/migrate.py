@@ -77,8 +77,9 @@ def upgrade(database: Database) -> SchemaState:
         if getattr(getattr(fault.__cause__, "orig", None), "sqlstate", None) != _LOCK_TIMED_OUT:
             raise
         raise DatabaseUnavailable(
-            "another session (pg_dump, say) keeps a table that has to change; nothing was "
-            "changed, run `hourpass migrate` again when it is done"
+            "another session (pg_dump, say) keeps a table that has to change; the schema is as "
+            "it was, but what was prepared for it stays: run `hourpass migrate` again when the "
+            "session is done, within the month"
         ) from fault
 
 

@@ -39,11 +39,10 @@ def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
             int(port or 0)
     except (psycopg.ProgrammingError, ValueError) as fault:
         raise DatabaseUnavailable("HOURPASS_DATABASE_URL cannot be read") from fault
-    options = f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC"
     engine = create_engine(
         # The URL is libpq's to read, with several hosts and all: SQLAlchemy gets a name alone.
         URL.create("postgresql+psycopg", database=str(parsed.get("dbname", ""))),
-        connect_args={"conninfo": url, **_CONNECT, "options": options},
+        connect_args={"conninfo": url, **_CONNECT, "options": _options(url, statement_timeout_s)},
         pool_size=10,  # and no overflow: such connections are made and closed again each time
         max_overflow=0,
         pool_timeout=2,
@@ -69,7 +68,7 @@ def raw_connection(url: str, *, statement_timeout_s: float) -> psycopg.Connectio
     return psycopg.connect(
         url,
         autocommit=True,
-        options=f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC",
+        options=_options(url, statement_timeout_s),
         **_CONNECT,  # type: ignore[arg-type]  # libpq's own settings
     )
 
@@ -79,9 +78,16 @@ async def raw_async_connection(url: str, *, statement_timeout_s: float) -> psyco
     return await psycopg.AsyncConnection.connect(
         url,
         autocommit=True,
-        options=f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC",
+        options=_options(url, statement_timeout_s),
         **_CONNECT,  # type: ignore[arg-type]  # libpq's own settings
     )
+
+
+def _options(url: str, statement_timeout_s: float) -> str:
+    """The URL's `options` and ours after them, so that ours count where both set the same."""
+    ours = f"-c statement_timeout={int(statement_timeout_s * 1000)} -c timezone=UTC"
+    theirs = conninfo_to_dict(url).get("options")
+    return f"{theirs} {ours}" if theirs else ours
 
 
 def weak_settings(connection: psycopg.Connection) -> list[str]:

@@ -120,8 +120,11 @@ def _build(connection: sa.Connection, name: str, columns: str, condition: str | 
 
 
 def _with_check(connection: sa.Connection) -> str:
-    """The name of a check that is good for a month and more: its date is when writing would fail."""
-    until = _months_after(_newest(connection), 2)
+    """The name of a check that is good for a year: from its date on nothing could be written.
+
+    Whoever leaves the migration unfinished has that long. The first partition ends there.
+    """
+    until = _months_after(_newest(connection), 13)
     wanted = CHECK + f"{until:%Y_%m_%d}"
     there = _checks(connection, "audit_event")
     if wanted in there:
