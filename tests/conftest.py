@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
-from support.installation import Installation, Server
+from support.installation import Installation, Server, SharedServer
 from support.postgres import Cluster
 
 pytest_plugins = ["support.browser", "support.proxies.doors", "support.npm"]
@@ -82,7 +82,7 @@ def shared_server(
     """One running server for tests that only need clients of their own on it."""
     made = new_installation(tmp_path_factory.mktemp("shared"))
     made.context  # noqa: B018  (migrates)
-    running = Server(made)
+    running = SharedServer(made)
     yield running
     running.stop()
     made.close()

@@ -31,7 +31,7 @@ def test_a_deed_over_the_api_is_on_record(caller: Caller) -> None:
     (event,) = caller.every("/audit-events", event="client.created", actor=_id(caller))
     assert event["actor"] == {"type": "client", "id": _id(caller), "name": "Back office"}
     assert event["request_id"] == answer.headers["x-request-id"]
-    assert event["ip"] == "127.0.0.1"
+    assert event["ip"].startswith("127.0.")
     assert event["client_id"] == answer.json()["client_id"]
     assert event["organization"] == caller.organization
 

@@ -44,7 +44,7 @@ def test_every_token_has_its_row_before_it_leaves(shared_server: Server) -> None
         }
         assert (event["client_name"], event["organization"]) == ("Reporting", "default")
         assert event["request_id"] == answer.headers["x-request-id"]
-        assert event["ip"] == "127.0.0.1"
+        assert event["ip"].startswith("127.0.")
 
 
 @pytest.mark.spec("contract", "Audit events", "no token leaves without its row")

@@ -77,7 +77,7 @@ def test_without_trusted_proxies_the_header_is_ignored(
     shared_server: Server, forwarded: tuple[str, ...]
 ) -> None:
     """Anybody can write it."""
-    assert address_of_a_token(shared_server, *forwarded) == "127.0.0.1"
+    assert str(address_of_a_token(shared_server, *forwarded)).startswith("127.0.1.")
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """An installation under test: its settings, its database, and a server on it when asked for."""
 
 import base64
+import itertools
 import json
 import os
 import signal
@@ -164,6 +165,7 @@ class Server:
     """`hourpass serve` as a process of its own on an installation."""
 
     verify: ssl.SSLContext | bool = True  # whom its callers trust, when it does TLS itself
+    many_addresses = False  # whether its callers seem to be many
 
     def __init__(
         self,
@@ -191,7 +193,7 @@ class Server:
                 cwd=self.installation.folder,
                 start_new_session=True,
             )
-        self.http = httpx.Client(base_url=self.url, timeout=15, trust_env=False, verify=self.verify)
+        self.http = self._client()
         deadline = time.monotonic() + 30
         while True:
             try:
@@ -202,6 +204,16 @@ class Server:
             if self.process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
+
+    def _client(self) -> httpx.Client:
+        transport = _FromManyAddresses() if self.many_addresses else None
+        return httpx.Client(
+            base_url=self.url,
+            timeout=15,
+            trust_env=False,
+            verify=self.verify,
+            transport=transport,
+        )
 
     @property
     def url(self) -> str:
@@ -227,6 +239,32 @@ class Server:
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGINT)  # which waits for no balancer
         return self.process.wait(20)
+
+
+class SharedServer(Server):
+    """One that many tests share."""
+
+    many_addresses = True
+
+
+class _FromManyAddresses(httpx.BaseTransport):
+    """Each request from another of a hundred addresses, in turn: an address that fails too often
+    gets 429, and the failures of all tests that share a server would be one address's."""
+
+    def __init__(self) -> None:
+        every = [
+            httpx.HTTPTransport(verify=False, local_address=f"127.0.1.{number}")
+            for number in range(1, 101)
+        ]
+        self._every = every
+        self._turns = itertools.cycle(every)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        return next(self._turns).handle_request(request)
+
+    def close(self) -> None:
+        for transport in self._every:
+            transport.close()
 
 
 def clean_environ() -> dict[str, str]:

@@ -188,12 +188,15 @@ def _supervise(opened: Context, listener: socket.socket, watcher: socket.socket 
     if watcher is None:
         return Supervisor(works, listener).run()
     with SharedCounting() as counting:
-        beside = partial(guard, partial(_show_metrics, opened, watcher, counting))
+        beside = partial(guard, partial(_show_metrics, opened, listener, watcher, counting))
         return Supervisor(works, listener, beside=[beside], on_end=counting.forget).run()
 
 
-def _show_metrics(opened: Context, watcher: socket.socket, counting: SharedCounting) -> int:
+def _show_metrics(
+    opened: Context, listener: socket.socket, watcher: socket.socket, counting: SharedCounting
+) -> int:
     """What the process beside the workers does."""
+    listener.close()  # else the kernel takes connections that nobody serves, when all are ending
     from hourpass.server.metrics import serving
 
     return serving.beside(opened, watcher, counting)

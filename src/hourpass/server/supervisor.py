@@ -157,6 +157,7 @@ class Supervisor:
             _log.exception("a worker failed")
         finally:
             # Nothing that the supervisor still has to do, behind this call, is the worker's.
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(status)
