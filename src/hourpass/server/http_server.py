@@ -40,8 +40,6 @@ from hourpass.server.endpoints.http import (
 MAX_HEAD = 8 * 1024
 MAX_UNREAD = 64 * 1024  # of a request, behind its head: what no endpoint takes
 HEAD_TIMEOUT_S = 10.0
-READ_TIMEOUT_S = 10.0
-READ_IN_TIME = 64 * 1024  # of an answer, in each ten seconds: about 6 kB/s
 KEEP_ALIVE_S = 75  # longer than proxies keep theirs, so that they never meet a closed one
 DRAIN_S = 2.0  # a balancer that asks /readyz every second notices in time
 GRACE_S = 10
@@ -53,16 +51,13 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection whose request heads are at most 8 KiB and arrive within ten seconds.
 
     What no endpoint takes is bounded too, or it could go on for ever: chunk extensions,
-    trailers, and what is left of a request that already has its answer. Whoever does not read
-    answers is shown out as well: `transport.close` alone waits for ever until they are read.
+    trailers, and what is left of a request that already has its answer.
     """
 
     _in_head = True
     _head = 0
     _octets = 0  # of the request that is arriving, taken by nobody
     _deadline: asyncio.TimerHandle | None = None
-    _unread: asyncio.TimerHandle | None = None
-    _running: RequestResponseCycle | None = None
     _ending: asyncio.Event | None = None
     _every = Connections()
 
@@ -70,47 +65,14 @@ class BoundedProtocol(HttpToolsProtocol):
         """A connection that never sends a head is closed; one there is no room for, at once."""
         super().connection_made(transport)
         self._arm()
-        # Not `close`, which keeps the file open until the last answer is read.
-        if not self._every.enter(self, transport.abort):
-            transport.abort()
+        if not self._every.enter(self, transport.close):
+            transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The deadlines go with the connection."""
+        """The deadline goes with the connection."""
         self._every.leave(self)
         self._disarm()
-        self._stop_waiting()
-        if self._running is not None and not self._running.response_complete:
-            # uvicorn tells only the latest request, which may still wait for this one's answer.
-            self._running.disconnected = True
-            self._running.message_event.set()
-        self._running = None
         super().connection_lost(exc)
-
-    def eof_received(self) -> None:
-        """The peer sends no more: the transport closes itself."""
-        super().eof_received()
-        self._wait_to_be_read()
-
-    def pause_writing(self) -> None:
-        """The peer does not read as fast as it is written to."""
-        super().pause_writing()
-        self._wait_to_be_read()
-
-    def resume_writing(self) -> None:
-        """It has read nearly all."""
-        super().resume_writing()
-        if not self.transport.is_closing():
-            self._stop_waiting()
-
-    def timeout_keep_alive_handler(self) -> None:
-        """No next request came."""
-        super().timeout_keep_alive_handler()
-        self._wait_to_be_read()
-
-    def send_400_response(self, msg: str) -> None:
-        """Not HTTP: answered and closed."""
-        super().send_400_response(msg)
-        self._wait_to_be_read()
 
     def data_received(self, data: bytes) -> None:
         """Feed the parser; stop when a request is over its bounds."""
@@ -171,14 +133,11 @@ class BoundedProtocol(HttpToolsProtocol):
         cycle.scope["extensions"] = whole
         if getattr(self.server_state, "draining", False):
             cycle.keep_alive = False
-        self._running = cycle
         super()._start_asgi_task(cycle, app)
 
     def shutdown(self) -> None:
         """The server takes no connections any more: idle ones are closed."""
         super().shutdown()
-        if self.transport.is_closing():
-            self._wait_to_be_read()
         self.end_soon()
 
     def end_soon(self) -> None:
@@ -194,8 +153,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Answered before its end: the rest of the request gets ten seconds."""
         super().on_response_complete()
-        if self.transport.is_closing():
-            self._wait_to_be_read()
         if self.cycle.response_complete:  # else another request came behind this one
             self._every.is_idle(self)
             if not self._in_head:
@@ -210,7 +167,7 @@ class BoundedProtocol(HttpToolsProtocol):
             lines += [name + b": " + value for name, value in answer.headers]
             lines += [f"content-length: {len(answer.body)}".encode("ascii"), b"connection: close"]
             self.transport.write(b"\r\n".join([*lines, b"", b""]) + answer.body)
-        self._close()
+        self.transport.close()
 
     def _arm(self) -> None:
         self._deadline = self.loop.call_later(HEAD_TIMEOUT_S, self._too_late)
@@ -222,29 +179,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _too_late(self) -> None:
         self._deadline = None
-        self._close()
-
-    def _close(self) -> None:
         self.transport.close()
-        self._wait_to_be_read()
-
-    def _wait_to_be_read(self) -> None:
-        if self._unread is None:
-            before = self.transport.get_write_buffer_size()
-            self._unread = self.loop.call_later(READ_TIMEOUT_S, self._not_read, before)
-
-    def _stop_waiting(self) -> None:
-        if self._unread is not None:
-            self._unread.cancel()
-            self._unread = None
-
-    def _not_read(self, before: int) -> None:
-        """Ten seconds on; slow callers of a long answer are given more, silent ones are not."""
-        self._unread = None
-        if self.transport.get_write_buffer_size() > before - READ_IN_TIME:
-            self.transport.abort()
-        else:
-            self._wait_to_be_read()
 
 
 def _without_upgrade(data: bytes) -> bytes:
