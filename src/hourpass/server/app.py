@@ -19,6 +19,7 @@ from hourpass.server.db import sqlite as embedded
 from hourpass.server.db.engine import PATIENCE_S
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
+from hourpass.server.endpoints.gate import BUDGET_S
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
 from hourpass.server.endpoints.home import HomeEndpoint
 from hourpass.server.endpoints.http import Receive, Scope, Send, not_found, refusal, respond
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
 
 Endpoint = Callable[[Scope, Receive, Send], Awaitable[None]]
 EXIT_BROKEN = 3
-_PATIENCE_S = 2.0
 _BELOW = {
     "/api/v1/": ("hourpass.server.api.application", "ManagementApi"),
     "/admin/": ("hourpass.server.admin.application", "AdminPages"),
@@ -143,7 +143,7 @@ class App:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Route by the exact path; whatever goes wrong, the caller gets an answer in JSON."""
         if scope["type"] == "http":
-            PATIENCE_S.set(_PATIENCE_S)  # of this request, whose caller waits
+            PATIENCE_S.set(BUDGET_S)  # of this request, whose caller waits
             endpoint = self._routes.get(scope["path"])
             if endpoint is None:
                 endpoint = self._mounted(scope["path"])

@@ -14,6 +14,7 @@ from collections.abc import Callable
 MOST = 20_000
 KEPT_BACK = 128
 """Files for the database, the log and whatever is loaded later."""
+FEWEST = 16  # however few files are allowed: with none nobody would be served
 
 Close = Callable[[], object]
 

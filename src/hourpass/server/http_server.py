@@ -25,7 +25,7 @@ from uvicorn.protocols.http.httptools_impl import (
 from uvicorn.server import ServerState
 
 from hourpass.oauth.errors import HeadersTooLarge, InvalidRequest
-from hourpass.server.connections import KEPT_BACK, MOST, Connections, files_allowed
+from hourpass.server.connections import FEWEST, KEPT_BACK, MOST, Connections, files_allowed
 from hourpass.server.endpoints.http import (
     ENDING,
     WRITE_WHOLE,
@@ -330,5 +330,5 @@ def run(
     gc.collect()
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
-    BoundedProtocol._every.most = min(MOST, files_allowed() - KEPT_BACK)
+    BoundedProtocol._every.most = max(FEWEST, min(MOST, files_allowed() - KEPT_BACK))
     _Server(config, ends_on, on_stop).run(sockets=[listener])
