@@ -2,9 +2,9 @@
 
 Every connection is an open file, and a process that has no file left can neither answer a caller
 nor reach its database. So some are kept back, and a new connection takes the place of one that is
-waited on: first of those that never sent a request, then of those that are kept between two, each
-time the one that has been idle for longest. However many idle connections a stranger holds, the
-next caller gets in.
+waited on: first of those that never sent a whole request, then of those that are kept between
+two, each time the one that has been idle for longest. However many idle connections a stranger
+holds, the next caller gets in.
 """
 
 import contextlib
@@ -45,14 +45,15 @@ class Connections:
         return True
 
     def is_busy(self, key: object) -> None:
-        """A request of it has begun."""
+        """A whole request of it is here."""
         if key in self._kept:
             del self._kept[key]
         else:
             self._silent.pop(key, None)
 
     def is_idle(self, key: object) -> None:
-        """Its request has its answer, and the next is waited for."""
+        """It has its answers; the next request is waited for, or the rest of this one."""
+        self._silent.pop(key, None)
         if key in self._open:
             self._kept[key] = None
 
