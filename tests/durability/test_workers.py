@@ -117,6 +117,33 @@ def test_workers_speak_tls(installation: Installation, tmp_path: Path) -> None:
         assert server.stop() == 0
 
 
+def test_an_end_within_a_finalizer_is_an_end() -> None:
+    """Python ignores what is raised there: a worker told to end just then ends all the same."""
+    program = """
+import os, signal, socket, time
+from hourpass.server.supervisor import Supervisor
+class Ending:
+    def __del__(self):
+        os.kill(os.getppid(), signal.SIGTERM)
+        time.sleep(2)  # in which the supervisor passes it on
+def work():
+    Ending()
+    time.sleep(60)
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print(Supervisor([work], listener).run())
+"""
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=clean_environ(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    assert (ended.stdout, ended.stderr) == ("0\n", "")
+
+
 def test_what_cannot_go_on_is_not_tried_for_ever() -> None:
     """Workers that fail again and again, and one that says that the disk did, end the server,
     and whatever is well beside them.
