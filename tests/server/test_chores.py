@@ -1,6 +1,6 @@
 """Chores: done by one process of an installation, whatever one of them meets."""
 
-import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -50,7 +50,7 @@ def node(installation: Installation, folder: Path, chore: Chore) -> Iterator[Cho
         try:
             yield chores
         finally:
-            chores.release()
+            chores.stop()
 
 
 def test_one_of_two_nodes_does_them_until_it_goes(
@@ -97,7 +97,7 @@ def test_one_may_say_when_it_is_due_again(installation: Installation) -> None:
 
     for _ in range(5):
         chores.look()
-    chores.release()
+    chores.stop()
 
     assert left == [timedelta()]
 
@@ -119,7 +119,7 @@ def test_a_database_that_is_away_is_told_once(
     assert (len(done.by), caplog.text.count("the chores wait for the database")) == (0, 1)
 
     chores.look()
-    chores.release()
+    chores.stop()
     assert len(done.by) == 1
 
 
@@ -134,7 +134,7 @@ def test_one_that_fails_keeps_no_other_from_being_done(
 
     for _ in range(3):
         chores.look()
-    chores.release()
+    chores.stop()
 
     assert (len(bad.by), len(good.by)) == (3, 1)
 
@@ -148,15 +148,35 @@ def test_they_go_on_by_themselves_and_end_when_told(
     chore = Chore(name="a chore", every=timedelta(), run=done.chore().run)
     chores, others = (Chores(installation.context, [chore]) for _ in range(2))
 
-    async def run() -> None:
-        chores.start()
-        await asyncio.to_thread(eventually, lambda: len(done.by) >= 3)
-        await chores.stop()
-
-    asyncio.run(run())
+    chores.start()
+    eventually(lambda: len(done.by) >= 3)
+    chores.stop()
     count = len(done.by)
     eventually(lambda: len(looked(others, done)) > count)
-    others.release()
+    others.stop()
+
+
+def test_one_that_hangs_does_not_hold_the_process(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is let go after a moment, and the process can end: nothing waits for its thread."""
+    monkeypatch.setattr(room, "_STOP_WITHIN_S", 0.01)
+    began, free = threading.Event(), threading.Event()
+
+    def hang(_context: Context) -> None:
+        began.set()
+        free.wait(15)
+
+    chores = Chores(installation.context, [Chore(name="a chore", every=DAILY, run=hang)])
+    chores.start()
+    assert began.wait(5)
+    chores.stop()
+
+    (hanging,) = (thread for thread in threading.enumerate() if thread.name == "chores")
+    assert hanging.daemon
+    free.set()
+    hanging.join(5)
+    chores.stop()
 
 
 def test_keys_idempotency_and_revoked_tokens_are_among_them(installation: Installation) -> None:
@@ -174,7 +194,7 @@ def test_keys_idempotency_and_revoked_tokens_are_among_them(installation: Instal
 
     chores = Chores(context)
     chores.look()
-    chores.release()
+    chores.stop()
 
     with context.database.read() as connection:
         for table in (revoked_token, idempotency_key):

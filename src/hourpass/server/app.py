@@ -174,7 +174,7 @@ class App:
                 await send({"type": "lifespan.startup.complete"})
             elif message["type"] == "lifespan.shutdown":
                 self.readiness.stop()
-                await self._chores.stop()
+                await asyncio.to_thread(self._chores.stop)
                 await self._commits.stop()
                 await self._live.close()
                 self._limiter.close()

@@ -4,8 +4,6 @@ Every serving process, on every node, looks every few seconds whether the lock o
 free. Whoever holds it does them all, for as long as it lives; then another takes over.
 """
 
-import asyncio
-import contextlib
 import logging
 import threading
 import time
@@ -75,7 +73,12 @@ CHORES = (
 
 
 class Chores:
-    """The chores of one process. `start` them in its event loop, `stop` them."""
+    """The chores of one process, in a thread of their own. `start` them, `stop` them.
+
+    The thread is a daemon: a chore that hangs, or is long, keeps no process from its end. Cut
+    short, it is what it is when the process is killed: its transaction is undone, and whoever
+    holds the lock next begins anew.
+    """
 
     def __init__(self, context: Context, chores: Sequence[Chore] = CHORES) -> None:
         self._context = context
@@ -85,32 +88,26 @@ class Chores:
         self._is_away = False
         self._due_at: dict[str, float] = {}
         self._stopping = threading.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._thread: threading.Thread | None = None
 
     def start(self) -> None:
         """Look at once, and from then on every few seconds."""
-        self._task = asyncio.create_task(self._run())
+        self._thread = threading.Thread(target=self._run, name="chores", daemon=True)
+        self._thread.start()
 
-    async def stop(self) -> None:
+    def stop(self) -> None:
         """Let the chore under way end, for a moment at most; then another process may go on."""
         self._stopping.set()
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        if self._thread is not None:
+            self._thread.join(_STOP_WITHIN_S)
+            if self._thread.is_alive():  # and uses the lock's connection, which ends with it
+                return
+        self._lock.release()
 
-    async def _run(self) -> None:
-        look: asyncio.Task[bool] | None = None
-        try:
-            while True:
-                look = asyncio.create_task(asyncio.to_thread(self.look))
-                if not await asyncio.shield(look):
-                    await asyncio.sleep(LOOK_EVERY_S)
-        finally:
-            if look is not None and not look.done():
-                await asyncio.wait((look,), timeout=_STOP_WITHIN_S)
-            if look is None or look.done():
-                await asyncio.to_thread(self._lock.release)
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if not self.look():
+                self._stopping.wait(LOOK_EVERY_S)
 
     def look(self) -> bool:
         """Do what is due, if it is this process that does the chores. Raises nothing.
@@ -128,10 +125,6 @@ class Chores:
                 more |= not again
                 self._due_at[chore.name] = time.monotonic() + again.total_seconds()
         return more
-
-    def release(self) -> None:
-        """Let another process do them."""
-        self._lock.release()
 
     def _holds(self) -> bool:
         try:
