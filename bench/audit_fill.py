@@ -11,8 +11,9 @@ from sqlalchemy import Connection, select, text
 
 from hourpass.server.audit import partition_store
 from hourpass.server.audit.partitions import keep_partitions, month, partitions
+from hourpass.server.db.columns import micros
 from hourpass.server.db.engine import Database, Dialect
-from hourpass.server.db.schema import client, micros
+from hourpass.server.db.schema import client
 
 OTHER_ORGANIZATION = "acme"
 BYTES_A_ROW = {Dialect.POSTGRESQL: 600, Dialect.SQLITE: 600}

@@ -83,7 +83,8 @@ def test_an_expired_client_administers_nothing(shared_server: Server) -> None:
     with shared_server.installation.context.database.write() as connection:
         from sqlalchemy import update
 
-        from hourpass.server.db.schema import EPOCH, client
+        from hourpass.server.db.columns import EPOCH
+        from hourpass.server.db.schema import client
 
         connection.execute(
             update(client)

@@ -275,7 +275,8 @@ def test_an_expired_client_stays_expired(caller: Caller) -> None:
     """Rotating and activating it are 409, and say what to do."""
     from sqlalchemy import update
 
-    from hourpass.server.db.schema import EPOCH, client
+    from hourpass.server.db.columns import EPOCH
+    from hourpass.server.db.schema import client
 
     made = caller.create("customers:read", expires_in_days=1)
     with caller.server.installation.context.database.write() as connection:

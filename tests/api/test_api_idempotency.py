@@ -12,8 +12,9 @@ from sqlalchemy import update
 from hourpass.server.clients import lifecycle, once
 from hourpass.server.clients.lifecycle import NewClient
 from hourpass.server.clients.once import DoneBefore, Once
+from hourpass.server.db.columns import EPOCH
 from hourpass.server.db.engine import Dialect
-from hourpass.server.db.schema import EPOCH, idempotency_key
+from hourpass.server.db.schema import idempotency_key
 from support.installation import TESTER, Credentials, Installation, Server
 
 SCOPES = ("hourpass.clients:read", "hourpass.clients:write")

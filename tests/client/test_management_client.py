@@ -176,7 +176,8 @@ def test_an_expired_client_is_a_conflict(management: Any, shared_server: Server)
     """Which is final."""
     from sqlalchemy import update
 
-    from hourpass.server.db.schema import EPOCH, client
+    from hourpass.server.db.columns import EPOCH
+    from hourpass.server.db.schema import client
 
     made = management.create_client(name="x", scopes=["customers:read"], expires_in_days=1)
     with shared_server.installation.context.database.write() as connection:

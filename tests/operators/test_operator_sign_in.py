@@ -8,8 +8,9 @@ from argon2 import PasswordHasher
 from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, at_once
 from sqlalchemy import func, select, update
 
-from hourpass.server.db.schema import operator as operator_table
-from hourpass.server.db.schema import organization, sign_in_failure
+from hourpass.server.db.operator_schema import operator as operator_table
+from hourpass.server.db.operator_schema import sign_in_failure
+from hourpass.server.db.schema import organization
 from hourpass.server.operators import lifecycle
 from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.model import Role

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 from sqlalchemy import update
 
-from hourpass.server.db.schema import operator_session
+from hourpass.server.db.operator_schema import operator_session
 from hourpass.server.operators import lifecycle
 from hourpass.server.operators.credentials.passwords import Password, Passwords
 from hourpass.server.operators.model import Operator, Role

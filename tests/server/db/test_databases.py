@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import delete, insert, select, text
 from sqlalchemy.exc import IntegrityError
 
+from hourpass.server.db.columns import micros, moment
 from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.postgres import open_postgresql
-from hourpass.server.db.schema import micros, moment, usage
+from hourpass.server.db.schema import usage
 from hourpass.server.db.sqlite import open_sqlite, raw_connection
 from support.installation import Installation
 

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from sqlalchemy import Connection, TableClause, column, delete, func, select, table, text
 
+from hourpass.server.db.columns import Moment
 from hourpass.server.db.engine import Dialect
-from hourpass.server.db.schema import Moment
 
 
 def any_before(connection: Connection, name: str, before: datetime) -> bool:

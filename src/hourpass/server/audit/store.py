@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, Row, Select, func, insert, or_, select, text
 
 from hourpass.server.audit.events import Actor, AuditEvent, Event, StoredEvent
+from hourpass.server.db.columns import micros, moment
 from hourpass.server.db.engine import Dialect
 from hourpass.server.db.schema import audit_event as table
-from hourpass.server.db.schema import micros, moment
 
 _MONTH = timedelta(days=32)
 _CLIENT = "m2m_"  # how client IDs begin

@@ -11,12 +11,7 @@ from sqlalchemy.exc import ProgrammingError
 from hourpass.server.backup.differences import ClientFacts, OperatorFacts, Survey
 from hourpass.server.clients.model import Status
 from hourpass.server.db.engine import Database, Dialect
-from hourpass.server.db.schema import (
-    audit_event,
-    client,
-    client_credential,
-    client_scope,
-    installation,
+from hourpass.server.db.operator_schema import (
     operator,
     operator_challenge,
     operator_link,
@@ -25,6 +20,13 @@ from hourpass.server.db.schema import (
     operator_recovery_code,
     operator_session,
     operator_totp,
+)
+from hourpass.server.db.schema import (
+    audit_event,
+    client,
+    client_credential,
+    client_scope,
+    installation,
     organization,
     signing_key,
 )

@@ -1,76 +1,24 @@
 """The tables, once, for both databases. Their history is in `migrations/`."""
 
-from datetime import UTC, datetime
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
-    DateTime,
-    Dialect,
     ForeignKey,
     Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     text,
 )
-from sqlalchemy.types import TypeDecorator
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+import hourpass.server.db.operator_schema  # noqa: F401  (its tables are in the same metadata)
+from hourpass.server.db.columns import Moment, Number, metadata
 
-
-class Moment(TypeDecorator[datetime]):
-    """An aware UTC datetime: `timestamptz` on PostgreSQL, microseconds since 1970 on SQLite."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> Any:
-        """The column type of each database."""
-        return dialect.type_descriptor(
-            BigInteger() if dialect.name == "sqlite" else DateTime(timezone=True)
-        )
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> Any:
-        """To the database."""
-        return micros(value) if value is not None and dialect.name == "sqlite" else value
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        """From the database."""
-        if value is None:
-            return None
-        return moment(value) if dialect.name == "sqlite" else value.astimezone(UTC)
-
-
-def micros(value: datetime) -> int:
-    """Microseconds since 1970: how SQLite keeps a moment."""
-    return (value - EPOCH) // _MICROSECOND
-
-
-def moment(value: int) -> datetime:
-    """The moment that `micros` wrote."""
-    return EPOCH + value * _MICROSECOND
-
-
-_MICROSECOND = datetime.resolution
-# SQLite numbers rows only in a column declared exactly INTEGER PRIMARY KEY.
-_Number = BigInteger().with_variant(Integer, "sqlite")
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ck": "ck_%(table_name)s_%(constraint_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
+__all__ = ["metadata"]
 
 # One row, written by each migration: the oldest schema whose Hourpass may use this database.
 schema_version = Table(
@@ -103,7 +51,7 @@ organization = Table(
 client = Table(
     "client",
     metadata,
-    Column("seq", _Number, Identity(always=True), primary_key=True),
+    Column("seq", Number, Identity(always=True), primary_key=True),
     Column("client_id", String(24), nullable=False, unique=True),
     Column("organization", ForeignKey("organization.id"), nullable=False),
     Column("name", String(100), nullable=False),
@@ -140,7 +88,7 @@ client = Table(
 client_credential = Table(
     "client_credential",
     metadata,
-    Column("id", _Number, Identity(always=True), primary_key=True),
+    Column("id", Number, Identity(always=True), primary_key=True),
     Column("client_seq", ForeignKey("client.seq", ondelete="CASCADE"), nullable=False, index=True),
     Column("digest", LargeBinary(32), nullable=False, unique=True),
     Column("pepper_version", Integer, nullable=False),
@@ -181,7 +129,7 @@ usage = Table(
 audit_event = Table(
     "audit_event",
     metadata,
-    Column("id", _Number, primary_key=True),
+    Column("id", Number, primary_key=True),
     Column("time", Moment, nullable=False, index=True),
     Column("event", String(40), nullable=False),
     Column("actor_type", String(10), nullable=False),
@@ -286,124 +234,4 @@ idempotency_key = Table(
     Column("request", LargeBinary(32), nullable=False),
     Column("client_id", String(24), nullable=False),
     Column("created_at", Moment, nullable=False, index=True),
-)
-
-# People who administer the installation. Nothing here is readable as a secret: passwords are
-# argon2id hashes, links, sessions and recovery codes are digests of random values, and the
-# secrets of authenticator apps are in sealed_key (kind `totp`).
-operator = Table(
-    "operator",
-    metadata,
-    Column("operator_id", String(24), primary_key=True),
-    Column("email", Text, nullable=False, unique=True),
-    Column("created_at", Moment, nullable=False),
-    Column("created_by_type", String(10), nullable=False),
-    Column("created_by_id", Text, nullable=False),
-    Column("created_by_name", Text, nullable=False),
-    Column("activated_at", Moment),
-    Column("password_hash", Text),
-)
-
-# An organization that is null stands for the installation.
-operator_membership = Table(
-    "operator_membership",
-    metadata,
-    Column("id", _Number, Identity(always=True), primary_key=True),
-    Column("operator_id", ForeignKey("operator.operator_id", ondelete="CASCADE"), nullable=False),
-    Column("organization", ForeignKey("organization.id"), index=True),
-    Column("role", String(10), nullable=False),
-    Index("ix_operator_membership_once", "operator_id", "organization", unique=True),
-    Index(
-        "ix_operator_membership_installation",
-        "operator_id",
-        unique=True,
-        sqlite_where=text("organization IS NULL"),
-        postgresql_where=text("organization IS NULL"),
-    ),
-)
-
-operator_link = Table(
-    "operator_link",
-    metadata,
-    Column("digest", LargeBinary(32), primary_key=True),
-    Column("purpose", String(10), nullable=False),
-    Column("operator_id", ForeignKey("operator.operator_id", ondelete="CASCADE"), index=True),
-    Column("created_at", Moment, nullable=False),
-    Column("expires_at", Moment, nullable=False),
-)
-
-operator_session = Table(
-    "operator_session",
-    metadata,
-    Column("id", String(24), primary_key=True),
-    Column("digest", LargeBinary(32), nullable=False, unique=True),
-    Column(
-        "operator_id",
-        ForeignKey("operator.operator_id", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
-    Column("stage", String(10), nullable=False),
-    Column("method", String(20), nullable=False),
-    Column("created_at", Moment, nullable=False, index=True),
-    Column("last_seen_at", Moment, nullable=False),
-    Column("authenticated_at", Moment, nullable=False),
-    Column("ip", Text),
-)
-
-operator_totp = Table(
-    "operator_totp",
-    metadata,
-    Column("operator_id", ForeignKey("operator.operator_id", ondelete="CASCADE"), primary_key=True),
-    Column("created_at", Moment, nullable=False),
-    Column("confirmed_at", Moment),
-    Column("last_step", BigInteger, nullable=False),
-)
-
-operator_recovery_code = Table(
-    "operator_recovery_code",
-    metadata,
-    Column("digest", LargeBinary(32), primary_key=True),
-    Column(
-        "operator_id",
-        ForeignKey("operator.operator_id", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
-)
-
-operator_passkey = Table(
-    "operator_passkey",
-    metadata,
-    Column("credential_id", LargeBinary, primary_key=True),
-    Column(
-        "operator_id",
-        ForeignKey("operator.operator_id", ondelete="CASCADE"),
-        nullable=False,
-        index=True,
-    ),
-    Column("public_key", LargeBinary, nullable=False),
-    Column("sign_count", BigInteger, nullable=False),
-    Column("name", String(60), nullable=False),
-    Column("created_at", Moment, nullable=False),
-    Column("last_used_at", Moment),
-)
-
-operator_challenge = Table(
-    "operator_challenge",
-    metadata,
-    Column("digest", LargeBinary(32), primary_key=True),
-    Column("challenge", LargeBinary, nullable=False),
-    Column("operator_id", ForeignKey("operator.operator_id", ondelete="CASCADE"), index=True),
-    Column("expires_at", Moment, nullable=False, index=True),
-)
-
-# One counter an account; those for addresses that are no account's share a fixed number of rows.
-sign_in_failure = Table(
-    "sign_in_failure",
-    metadata,
-    Column("account", String(40), primary_key=True),
-    Column("failures", Integer, nullable=False),
-    Column("last_at", Moment, nullable=False),
-    Column("blocked_until", Moment, nullable=False),
 )

@@ -8,15 +8,11 @@ from enum import StrEnum
 from sqlalchemy import Connection, Row, delete, func, insert, literal, select, update
 
 from hourpass.server.audit.events import Actor
-from hourpass.server.db.schema import (
-    Moment,
-    installation,
-    operator_link,
-    organization,
-    sealed_key,
-)
-from hourpass.server.db.schema import operator as table
-from hourpass.server.db.schema import operator_membership as membership
+from hourpass.server.db.columns import Moment
+from hourpass.server.db.operator_schema import operator as table
+from hourpass.server.db.operator_schema import operator_link
+from hourpass.server.db.operator_schema import operator_membership as membership
+from hourpass.server.db.schema import installation, organization, sealed_key
 from hourpass.server.operators.model import Operator, Role
 
 TOTP = "totp"

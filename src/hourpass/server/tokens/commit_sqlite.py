@@ -14,8 +14,8 @@ from typing import Any
 
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Event
+from hourpass.server.db.columns import micros, moment
 from hourpass.server.db.engine import DatabaseUnavailable
-from hourpass.server.db.schema import micros, moment
 from hourpass.server.db.sqlite import driver, raw_connection
 from hourpass.server.tokens.authenticate import TokenRequest
 from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteRefused

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple, Protocol
 
 import psycopg
 
+from hourpass.server.db.columns import moment
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.postgres import raw_async_connection
-from hourpass.server.db.schema import moment
 from hourpass.server.db.sqlite import driver
 from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.exchange import Registered

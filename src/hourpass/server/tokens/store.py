@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from sqlalchemy import Connection, delete, select, text
 from sqlalchemy.dialects import postgresql, sqlite
 
+from hourpass.server.db.columns import moment
 from hourpass.server.db.engine import Database, Dialect
-from hourpass.server.db.schema import moment, revoked_token
+from hourpass.server.db.schema import revoked_token
 from hourpass.server.tokens.claims import Alleged
 from hourpass.server.tokens.exchange import Registered
 from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, SQLITE_COLUMNS, registered

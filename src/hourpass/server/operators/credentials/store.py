@@ -6,13 +6,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection, RowMapping, delete, func, insert, select, update
 
-from hourpass.server.db.schema import (
+from hourpass.server.db.operator_schema import (
     operator_challenge,
     operator_passkey,
     operator_recovery_code,
     operator_totp,
-    sealed_key,
 )
+from hourpass.server.db.schema import sealed_key
 from hourpass.server.operators.store import TOTP
 
 MAX_CHALLENGES = 10_000

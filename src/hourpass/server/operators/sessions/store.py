@@ -6,8 +6,9 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
-from hourpass.server.db.schema import EPOCH, sign_in_failure
-from hourpass.server.db.schema import operator_session as table
+from hourpass.server.db.columns import EPOCH
+from hourpass.server.db.operator_schema import operator_session as table
+from hourpass.server.db.operator_schema import sign_in_failure
 from hourpass.server.operators.sessions.model import (
     ABSOLUTE,
     CODE_WITHIN,

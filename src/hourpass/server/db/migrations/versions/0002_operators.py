@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from hourpass.server.db.schema import Moment
+from hourpass.server.db.columns import Moment
 
 revision = "0002"
 down_revision = "0001"

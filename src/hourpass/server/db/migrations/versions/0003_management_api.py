@@ -6,7 +6,7 @@ import unicodedata
 import sqlalchemy as sa
 from alembic import op
 
-from hourpass.server.db.schema import Moment
+from hourpass.server.db.columns import Moment
 
 revision = "0003"
 down_revision = "0002"
