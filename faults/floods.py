@@ -14,6 +14,7 @@ from support.installation import Installation, Server
 _HUNG_S = 10
 _FLOOD_S = 10.0
 _IDS = 1_000_000
+_FLOODING = 64
 _IDLE = 10_000
 _WRONG_PER_SECOND = 200
 _MOST_MB = 20.0
@@ -101,7 +102,7 @@ async def _wrong_secrets(installation: Installation) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def _unknown_ids(installation: Installation) -> AsyncIterator[None]:
-    await flood.unknown_ids(installation.port, _IDS)
+    await flood.unknown_ids(installation.port, _IDS, connections=_FLOODING)
     yield
 
 
