@@ -82,6 +82,8 @@ def test_an_invited_person_signs_up_and_out_and_in(desk: Desk) -> None:
     _heading(page, "Sign in")
     _sign_in(page, "BEN@example.com ")
     expect(page).to_have_url(f"{desk.server.url}/admin/clients?status=active")
+    row = desk.open("/admin/account").locator("tr", has_text="This browser")
+    expect(row).to_contain_text("Chrome on Linux 127.0.0.1")
 
 
 @pytest.mark.spec("threats", "17", "no enumeration by text, status or time")

@@ -1,6 +1,7 @@
 """A person at a browser: signs in, looks at pages, and everything that goes wrong is remembered."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
@@ -119,7 +120,8 @@ def session_of(server: Server, operator: Operator) -> str:
     """The value of the cookie of a new session."""
     database = server.installation.context.database
     password = Password(PASSWORD)
-    return sign_in.sign_in(database, HASHING, operator.email, password, TESTER).token.reveal()
+    by = replace(TESTER, browser="Chrome on Linux")
+    return sign_in.sign_in(database, HASHING, operator.email, password, by).token.reveal()
 
 
 def visitor(server: Server, operator: Operator | None = None) -> httpx.Client:

@@ -31,6 +31,7 @@ from hourpass.server.endpoints.http import (
     read_body,
 )
 from hourpass.server.operators.credentials.passwords import TooBusy
+from hourpass.server.operators.sessions.browsers import name_of
 from hourpass.server.operators.sessions.operations import NoAccess
 from hourpass.server.operators.sessions.sign_in import TooManyFailures
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
@@ -121,6 +122,7 @@ class AdminPages:
             cookies=_cookies(scope["headers"]),
             request_id=new_request_id(),
             ip=caller_address(scope, settings.trusted_proxies) or None,
+            browser=name_of(b" ".join(all_of(scope["headers"], b"user-agent")).decode("latin-1")),
             now=_EPOCH,
         )
 

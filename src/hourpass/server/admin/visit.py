@@ -63,6 +63,8 @@ class Visit:
     cookies: Mapping[str, str] = field(repr=False)
     request_id: str
     ip: str | None
+    browser: str | None
+    """What it calls itself, in our words."""
     who: Current | None = None
     now: datetime
     route: str | None = None
@@ -160,13 +162,12 @@ class Visit:
     @property
     def origin(self) -> Origin:
         """Who asks."""
-        if self.who is None:
-            return Origin(actor=SYSTEM, rights=NONE, request_id=self.request_id, ip=self.ip)
         return Origin(
-            actor=self.who.operator.actor,
-            rights=self.rights,
+            actor=SYSTEM if self.who is None else self.who.operator.actor,
+            rights=NONE if self.who is None else self.rights,
             request_id=self.request_id,
             ip=self.ip,
+            browser=self.browser,
         )
 
     @property

@@ -67,7 +67,7 @@ SYSTEM = Actor("system", "hourpass", "Hourpass")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """Who asks, in which request, from which address, and what they may do.
+    """Who asks, in which request, from which address and browser, and what they may do.
 
     Whoever forgets to say what the caller may do has a caller that may do nothing.
     """
@@ -76,6 +76,7 @@ class Origin:
     rights: Rights = NONE
     request_id: str | None = None
     ip: str | None = None
+    browser: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,6 +79,7 @@ operator_session = Table(
     Column("last_seen_at", Moment, nullable=False),
     Column("authenticated_at", Moment, nullable=False),
     Column("ip", Text),
+    Column("browser", String(40)),
 )
 
 operator_totp = Table(

@@ -54,6 +54,8 @@ class Session:
     last_seen_at: datetime
     authenticated_at: datetime
     ip: str | None = None
+    browser: str | None = None
+    """Which one it said it was when it signed in (`browsers.name_of`)."""
 
     def is_live(self, now: datetime) -> bool:
         """Within both limits: since it was made, and since it was last used."""

@@ -289,6 +289,7 @@ def _open(
         last_seen_at=now,
         authenticated_at=now,
         ip=by.ip,
+        browser=by.browser,
     )
     signed_in = SignedIn(token=token, session=session, operator=fresh)
     if Powers.of(fresh).empty:

@@ -103,6 +103,7 @@ def add(connection: Connection, session: Session, digest: bytes) -> None:
             last_seen_at=session.last_seen_at,
             authenticated_at=session.authenticated_at,
             ip=session.ip,
+            browser=session.browser,
         )
     )
 
@@ -173,4 +174,5 @@ def _session(row: Row[tuple[object, ...]]) -> Session:
         last_seen_at=row.last_seen_at,
         authenticated_at=row.authenticated_at,
         ip=row.ip,
+        browser=row.browser,
     )
