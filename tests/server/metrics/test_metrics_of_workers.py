@@ -5,12 +5,14 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
+from hourpass.server.metrics import shared
 from support.installation import Installation, Server
 from support.metrics import Metrics, free_port, until
 
@@ -70,6 +72,7 @@ def test_workers_count_together_and_a_dead_ones_count_stays(node: Node) -> None:
     node.take(20)
     metrics.becomes(20, "hourpass_tokens_issued_total")
     metrics.becomes(20, "hourpass_commit_batch_size_sum")
+    metrics.becomes(20, "hourpass_http_responses_total", endpoint="token", status="200")
     metrics.becomes(0, "hourpass_queue_depth", queue="commit")
     assert metrics.value("hourpass_clients", status="active") == 1
     parts = metrics.get("/readyz").json()["parts"]
@@ -108,6 +111,24 @@ def test_the_process_beside_them_is_started_anew_and_all_end_together(node: Node
     assert not folder.exists()
     with pytest.raises(httpx.TransportError):
         metrics.get("/metrics")
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(node: Node) -> None:
+    """And nothing of one that goes on, however long it has been going."""
+    long_ago = time.time() - 3600
+    until(lambda: len(node.counting()) == WORKERS)
+    (left,) = set(node.counting().values())
+    node.server.kill()
+    os.utime(left, (long_ago, long_ago))
+
+    node.server.start()
+    until(lambda: len(node.counting()) == WORKERS)
+    assert not left.exists()
+
+    (used,) = set(node.counting().values())
+    os.utime(used, (long_ago, long_ago))
+    shared._remove_abandoned(used.parent)
+    assert used.exists()
 
 
 def test_the_process_beside_them_alone_is_no_reason_to_go_on() -> None:

@@ -4,10 +4,12 @@ Each process counts in files of its own in one folder, and the parent adds them 
 in memory where the platform has such a place: a full disk must not stop the counting.
 """
 
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 _VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 _IN_MEMORY = Path("/dev/shm")  # noqa: S108  (a folder of mode 0700 is made in it)
+_PREFIX = "hourpass-metrics-"
+_NEW_S = 60.0
 
 
 class SharedCounting:
@@ -28,8 +32,10 @@ class SharedCounting:
         if "prometheus_client" in sys.modules:
             raise RuntimeError("prometheus_client was loaded too early: it would not count here")
         in_memory = _IN_MEMORY.is_dir() and os.access(_IN_MEMORY, os.W_OK)
-        where = str(_IN_MEMORY) if in_memory else None
-        self.folder = Path(tempfile.mkdtemp(prefix="hourpass-metrics-", dir=where))
+        where = _IN_MEMORY if in_memory else Path(tempfile.gettempdir())
+        _remove_abandoned(where)
+        self.folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=where))
+        self._held = _hold(self.folder)
         os.environ[_VARIABLE] = str(self.folder)
 
     def registry(self) -> "CollectorRegistry":
@@ -63,6 +69,35 @@ class SharedCounting:
         """Remove the folder."""
         os.environ.pop(_VARIABLE, None)
         shutil.rmtree(self.folder, ignore_errors=True)
+        if self._held is not None:
+            os.close(self._held)
+
+
+def _remove_abandoned(where: Path) -> None:
+    """The folders of runs that were killed: nobody holds them any more."""
+    for folder in where.glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):  # somebody else's, or just gone
+            if time.time() - folder.stat().st_mtime < _NEW_S:
+                continue  # perhaps of a run that is about to hold it
+            held = _hold(folder)
+            if held is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+                os.close(held)
+
+
+def _hold(folder: Path) -> int | None:
+    """What keeps a folder for as long as this process or one forked from it lives; None where
+    others keep it.
+    """
+    import fcntl  # not on every system; where it is missing there are no several processes
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
 
 
 def _runs(pid: int) -> bool:
