@@ -12,12 +12,14 @@ from faults import journal
 from faults.load import Load
 from faults.outcome import Outcome
 from faults.scene import Scene, judged, serving
-from hourpass.resource_server import Verifier
+from hourpass.resource_server import KeysUnavailable, Verifier
 from support.installation import Server
 
 LIBRARY = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), Path("libfaketime.so.1"))
 _AUDIENCE = "https://api.example.com"
 _HOUR, _DAY = 3600, 86_400
+# Under it each look at the clock reads a file, so the load alone keeps the server busy.
+_SHED_FOR_S = 10.0
 
 
 def jumps(scene: Scene) -> Iterator[Outcome]:
@@ -110,9 +112,16 @@ def _cannot_verify(server: Server) -> str:
     answer = server.token(credentials)
     if answer.status_code != 200:
         return f"a new client gets {answer.status_code}: {answer.text}"
-    try:
-        token = answer.json()["access_token"]
-        Verifier(server.url, _AUDIENCE).verify(token)
-    except Exception as fault:  # noqa: BLE001  (whatever it is, it goes into the results)
-        return f"a new token does not verify: {fault!r}"
-    return ""
+    token = answer.json()["access_token"]
+    until = time.monotonic() + _SHED_FOR_S
+    while True:
+        try:
+            Verifier(server.url, _AUDIENCE).verify(token)
+        except KeysUnavailable as fault:  # said to be for a moment: the server is busy
+            if time.monotonic() > until:
+                return f"a new token does not verify: {fault!r}"
+            time.sleep(0.5)
+        except Exception as fault:  # noqa: BLE001  (whatever it is, it goes into the results)
+            return f"a new token does not verify: {fault!r}"
+        else:
+            return ""
