@@ -102,7 +102,7 @@ def unknown_ids(
         sent = floods.unknown_ids(
             installation.port,
             count,
-            connections=16,
+            connections=64,
             done=lambda number: progress.advance(task, number),
         )
         answered = asyncio.run(sent)
