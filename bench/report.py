@@ -140,6 +140,12 @@ def part(results: Results) -> str:
     return "\n".join([*_tables(results)[1:], *raw, ""])
 
 
+_PAGES = (
+    "[tokens, workers, memory](bench/results.md), [checks of tokens](bench/checks.md), "
+    "[the audit trail](bench/audit.md), [floods](bench/floods.md)"
+)
+
+
 def write_checks(results: Results) -> None:
     """bench/checks.md."""
     about = _CHECKS.format(
@@ -256,7 +262,7 @@ def _readme(results: Results) -> str:
     for name, line in results.tables[_SHOWN].items():
         m = line.measured
         lines.append(f"| {name} | {m.rps:,.0f} | {m.p50_ms:.1f} | {m.p99_ms:.1f} |")
-    lines += ["", "![Tokens a second](bench/chart.svg)", "", "All figures: bench/results.md.", ""]
+    lines += ["", "![Tokens a second](bench/chart.svg)", "", f"All figures: {_PAGES}.", ""]
     return "\n".join(lines)
 
 

@@ -178,12 +178,12 @@ class BoundedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Answered before its end: the rest of the request gets ten seconds."""
         super().on_response_complete()
-        if self.transport.is_closing():
-            self._wait_to_be_read()
         latest = self.cycle  # another one, if it came behind this
         if latest.response_complete or latest.more_body:
             self.every.is_idle(self)
-        if latest.response_complete and not self._in_head:
+        if self.transport.is_closing():
+            self._wait_to_be_read()
+        elif latest.response_complete and not self._in_head:
             self._arm()
 
     def _cut_off(self) -> None:

@@ -4,12 +4,15 @@ A restore brings back to life what was rotated, suspended, removed or revoked si
 made. Nothing here is a secret in clear, and digests are never shown.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import TypeVar
 
 from hourpass.server.clients.model import Status
+
+Facts = TypeVar("Facts")
 
 
 class Kind(StrEnum):
@@ -106,8 +109,20 @@ REVOKED = Change(what="revoked since: revoked again by the restore", old=None, r
 def differences(old: Survey, restored: Survey) -> list[Difference]:
     """Clients first, each kind in the order of its IDs."""
     return [
-        *_clients(old, restored),
-        *_operators(old, restored),
+        *_of_kind(
+            Kind.CLIENT,
+            old.clients,
+            restored.clients,
+            name=lambda client: client.name,
+            changes=_client_changes,
+        ),
+        *_of_kind(
+            Kind.OPERATOR,
+            old.operators,
+            restored.operators,
+            name=lambda operator: operator.email,
+            changes=_operator_changes,
+        ),
         *_organizations(old, restored),
         *_keys(old, restored),
     ]
@@ -122,16 +137,23 @@ def revoked_since(old: Survey, restored: Survey) -> frozenset[str]:
     )
 
 
-def _clients(old: Survey, restored: Survey) -> Iterator[Difference]:
-    for client_id in sorted(old.clients.keys() | restored.clients.keys()):
-        before, after = old.clients.get(client_id), restored.clients.get(client_id)
+def _of_kind(
+    kind: Kind,
+    old: Mapping[str, Facts],
+    restored: Mapping[str, Facts],
+    *,
+    name: Callable[[Facts], str],
+    changes: Callable[[Facts, Facts], Iterable[Change]],
+) -> Iterator[Difference]:
+    for its_id in sorted(old.keys() | restored.keys()):
+        before, after = old.get(its_id), restored.get(its_id)
         if before is not None and after is not None:
-            changes = tuple(_client_changes(before, after))
+            found = tuple(changes(before, after))
         else:
-            changes = (DELETED if before is None else CREATED,)
+            found = (DELETED if before is None else CREATED,)
         named = after or before
-        if changes and named is not None:
-            yield Difference(kind=Kind.CLIENT, id=client_id, name=named.name, changes=changes)
+        if found and named is not None:
+            yield Difference(kind=kind, id=its_id, name=name(named), changes=found)
 
 
 def _client_changes(old: ClientFacts, restored: ClientFacts) -> Iterator[Change]:
@@ -151,18 +173,6 @@ def _client_changes(old: ClientFacts, restored: ClientFacts) -> Iterator[Change]
         )
     if old.organization != restored.organization:
         yield Change(what="organization", old=old.organization, restored=restored.organization)
-
-
-def _operators(old: Survey, restored: Survey) -> Iterator[Difference]:
-    for operator_id in sorted(old.operators.keys() | restored.operators.keys()):
-        before, after = old.operators.get(operator_id), restored.operators.get(operator_id)
-        if before is not None and after is not None:
-            changes = tuple(_operator_changes(before, after))
-        else:
-            changes = (DELETED if before is None else CREATED,)
-        named = after or before
-        if changes and named is not None:
-            yield Difference(kind=Kind.OPERATOR, id=operator_id, name=named.email, changes=changes)
 
 
 def _operator_changes(old: OperatorFacts, restored: OperatorFacts) -> Iterator[Change]:
