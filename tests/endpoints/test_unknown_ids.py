@@ -19,9 +19,9 @@ def test_memory_stays_flat_however_many_ids_are_tried(sqlite_installation: Insta
         assert server.process is not None
         credentials = server.installation.create_client("customers:read")
         port, pid = server.installation.port, server.process.pid
-        asyncio.run(floods.unknown_ids(port, IDS // 10))
+        asyncio.run(floods.unknown_ids(port, IDS // 10, connections=32))
         before = floods.resident_mb(pid)
-        found = asyncio.run(floods.unknown_ids(port, IDS, connections=16))
+        found = asyncio.run(floods.unknown_ids(port, IDS, connections=32))
         grown = floods.resident_mb(pid) - before
 
         assert found.keys() == {401, 429}
