@@ -2,6 +2,7 @@
 
 import itertools
 import shutil
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ pytest_plugins = ["support.browser", "support.proxies.doors", "support.npm"]
 # A machine under load is no reason for a property to fail.
 settings.register_profile("hourpass", deadline=None)
 settings.load_profile("hourpass")
+# A shell's background job ignores Ctrl-C, and so would every program that a test ends by it.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 BACKENDS = ("sqlite", "postgresql")
 _numbers = itertools.count(1)

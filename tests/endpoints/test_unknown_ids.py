@@ -7,7 +7,7 @@ import pytest
 from support import floods
 from support.installation import Installation, Server
 
-IDS = 50_000
+IDS = 20_000
 MOST_MB = 15.0  # what the budgets and counters of a process may take, and Python's own slack
 
 
