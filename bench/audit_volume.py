@@ -168,7 +168,7 @@ def _asked(database: Database) -> dict[str, Query]:
     hour = EventFilter(since=now - timedelta(hours=7), until=now - timedelta(hours=6))
 
     def listed(**wanted: object) -> Query:
-        return _page(EventFilter(since=since, **wanted))  # type: ignore[arg-type]
+        return _page(EventFilter(since=since, **wanted))  # type: ignore[arg-type]  # fields of several types
 
     return {
         "24 h: all": listed(),

@@ -132,14 +132,7 @@ def work():
 with socket.create_server(("127.0.0.1", 0)) as listener:
     print(Supervisor([work], listener).run())
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env=clean_environ(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    ended = run(program)
 
     assert (ended.stdout, ended.stderr) == ("0\n", "")
 
@@ -158,14 +151,7 @@ for work in (lambda: 1, lambda: 1 / 0, lambda: 3):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         print("->", supervise([work] * 2, listener, beside=[signal.pause]), flush=True)
 """
-    ended = subprocess.run(
-        [sys.executable, "-c", program],
-        env=clean_environ(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    ended = run(program)
 
     refusing, failing, broken, rest = ended.stdout.split("-> ")
     for said in (refusing, failing):
@@ -176,6 +162,18 @@ for work in (lambda: 1, lambda: 1 / 0, lambda: 3):
     assert "ended since the disk failed; ending all\n" in broken
     assert "another in" not in broken
     assert (broken[0], rest) == ("1", "3\n")
+
+
+def run(program: str) -> subprocess.CompletedProcess[str]:
+    """A program of its own, to its end."""
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        env=clean_environ(),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
 
 
 def events(server: Server) -> list[str]:

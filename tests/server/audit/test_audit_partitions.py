@@ -20,7 +20,7 @@ from support.installation import Installation
 DAY = timedelta(days=1)
 MOMENTS = st.datetimes(
     min_value=datetime(2020, 1, 1),  # noqa: DTZ001  (the strategy adds the zone)
-    max_value=datetime(2040, 1, 1),  # noqa: DTZ001
+    max_value=datetime(2040, 1, 1),  # noqa: DTZ001  (hypothesis adds the zone)
     timezones=st.just(UTC),
 )
 

@@ -63,7 +63,7 @@ class Meters:
     """The metrics of this process. One thread commits, one runs the event loop."""
 
     def __init__(self) -> None:
-        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]
+        prometheus_client.disable_created_metrics()  # type: ignore[no-untyped-call]  # has no types
         self.registry = registry = CollectorRegistry()
         self.responses: dict[tuple[str, int], int] = {}
         """How many requests of an endpoint were answered with a status; 0: with none."""

@@ -44,7 +44,7 @@ class SharedCounting:
         from prometheus_client.multiprocess import MultiProcessCollector
 
         registry = CollectorRegistry()
-        MultiProcessCollector(registry, str(self.folder))  # type: ignore[no-untyped-call]
+        MultiProcessCollector(registry, str(self.folder))  # type: ignore[no-untyped-call]  # has no types
         return registry
 
     def pids(self) -> list[int]:
@@ -60,7 +60,7 @@ class SharedCounting:
         """A process has ended: its gauges vanish, what it counted stays."""
         from prometheus_client.multiprocess import mark_process_dead
 
-        mark_process_dead(pid, str(self.folder))  # type: ignore[no-untyped-call]
+        mark_process_dead(pid, str(self.folder))  # type: ignore[no-untyped-call]  # has no types
 
     def __enter__(self) -> Self:
         return self
