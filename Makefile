@@ -3,6 +3,8 @@ V := .venv
 BIN := $(V)/bin
 PYTHON ?= python3
 .DEFAULT_GOAL := help
+# The tests start the command line hundreds of times: without bytecode each would compile it anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: help run test check browser format bench docs screenshots faults fuzz lock clean
 
 help: ## Show the targets

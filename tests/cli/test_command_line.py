@@ -81,6 +81,28 @@ def test_the_words_of_the_command_line(sqlite_installation: Installation) -> Non
     assert "--all" in wrong_usage(option)
 
 
+@pytest.mark.parametrize(
+    ("command", "unneeded"),
+    [("--version", ("sqlalchemy", "urllib3")), ("clients list", ("psycopg", "urllib3", "uvicorn"))],
+)
+def test_a_command_loads_only_what_it_needs(
+    sqlite_installation: Installation, command: str, unneeded: tuple[str, ...]
+) -> None:
+    """Loading is most of what a short command costs."""
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-m", "hourpass", *command.split()],
+        env={**clean_environ(), **sqlite_installation.environ},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    loaded = {line.rsplit("|", 1)[-1].strip() for line in done.stderr.splitlines()}
+    assert done.returncode == 0
+    assert "hourpass.cli.main" in loaded
+    assert loaded.isdisjoint(unneeded)
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 def test_a_closed_pipe_ends_a_command_quietly(
     sqlite_installation: Installation, unbuffered: str

@@ -16,6 +16,7 @@ _HELP = "Open your API to machines: API clients, one-hour access tokens, exact r
 _INTEGRATOR = ("token", "call", "scan")
 _SERVICE = ("serve", "migrate", "demo")
 _SETUP_LINK = "setup-link"
+_VERSION = "--version"
 _BACKUP = ("backup", "restore")
 # Name → help, each a module of this package with a Typer app or command called `app`.
 _GROUPS = {
@@ -35,13 +36,14 @@ _NOT_INSTALLED = (
 def run() -> None:
     """The console script."""
     words = [word for word in sys.argv[1:] if not word.startswith("-")]
-    wants_server = not words or words[0] not in _INTEGRATOR
+    only = _VERSION if sys.argv[1:] == [_VERSION] else words[0] if words else None
+    wants_server = only != _VERSION and only not in _INTEGRATOR
     if wants_server and importlib.util.find_spec("sqlalchemy") is None:
         if words:
             say(_NOT_INSTALLED)
             sys.exit(REFUSED)
         wants_server = False
-    app = _build(with_server=wants_server, only=words[0] if words else None)
+    app = _build(with_server=wants_server, only=only)
     set_up()
     try:
         if wants_server:
@@ -70,12 +72,12 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
     @app.callback()
     def main(
         version: bool = typer.Option(
-            False, "--version", help="Print the version.", is_eager=True, callback=_version
+            False, _VERSION, help="Print the version.", is_eager=True, callback=_version
         ),
     ) -> None:
         pass
 
-    if only not in (*_GROUPS, *_SERVICE, *_BACKUP, _SETUP_LINK):
+    if only not in (*_GROUPS, *_SERVICE, *_BACKUP, _SETUP_LINK, _VERSION):
         # Loaded for themselves and for the list of commands, not for those of the server.
         integrator = importlib.import_module("hourpass.cli.integrator")
         app.command("token")(integrator.token)

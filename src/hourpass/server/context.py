@@ -20,7 +20,7 @@ from hourpass.server.catalogue import store as catalogue
 from hourpass.server.catalogue.model import Catalogue
 from hourpass.server.config import Settings
 from hourpass.server.cursors import Cursors
-from hourpass.server.db import migrate, postgres
+from hourpass.server.db import migrate
 from hourpass.server.db import sqlite as embedded
 from hourpass.server.db.engine import Database, Dialect
 from hourpass.server.db.file_lock import FileLock, InUse
@@ -127,6 +127,8 @@ def key_policy(settings: Settings, *, may_make: bool = False) -> KeyPolicy:
 def open_database(settings: Settings, *, busy_timeout_s: float) -> Database:
     """Connect; the embedded database's folder and file are made when absent."""
     if settings.is_postgresql:
+        from hourpass.server.db import postgres  # an eighth of what starting a command costs
+
         url = settings.database_url.get_secret_value()
         return postgres.open_postgresql(url, statement_timeout_s=busy_timeout_s)
     path = settings.sqlite_path
@@ -151,6 +153,8 @@ def open_database(settings: Settings, *, busy_timeout_s: float) -> Database:
 def durability_faults(settings: Settings) -> list[str]:
     """What would let an acknowledged commit be lost; empty when all is well."""
     if settings.is_postgresql:
+        from hourpass.server.db import postgres
+
         url = settings.database_url.get_secret_value()
         with contextlib.closing(
             postgres.raw_connection(url, statement_timeout_s=SERVER_BUSY_TIMEOUT_S)
