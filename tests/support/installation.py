@@ -23,6 +23,7 @@ from hourpass.server.clients import lifecycle
 from hourpass.server.clients.lifecycle import NewClient, WithSecret
 from hourpass.server.context import Context, open_context
 from hourpass.server.rights import FULL
+from support import warm_commands
 
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 TESTER = Origin(
@@ -131,15 +132,10 @@ class Installation:
 
     def command(self, *arguments: str, environ: Mapping[str, str] = {}) -> "Finished":
         """Run `hourpass …` as a process of its own."""
-        done = subprocess.run(
-            [sys.executable, "-m", "hourpass", *arguments],
-            env={**clean_environ(), **self.environ, **environ},
-            capture_output=True,
-            cwd=self.folder,
-            timeout=60,
-            check=False,
-        )
-        return Finished(done.returncode, done.stdout.decode(), done.stderr.decode())
+        environ = {**clean_environ(), **self.environ, **environ}
+        done = warm_commands.run(arguments, environ, self.folder, timeout_s=60)
+        status, stdout, stderr = done
+        return Finished(status, stdout.decode(), stderr.decode())
 
     def close(self) -> None:
         """Give the connections back."""
