@@ -29,7 +29,7 @@ check: $(V)/.ready ## Lint, format check, types, dependency rule
 	$(BIN)/lint-imports --no-cache
 
 test: check browser ## Everything that CI runs
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 3 --dist loadgroup
 
 browser:
 	@for name in chromium chromium-browser google-chrome google-chrome-stable; do \
