@@ -66,6 +66,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """A browser sees the same pages whatever the database: on PostgreSQL the main flows do.
 
     Every function behind the pages, and every form, is tested on both without a browser.
+    Those of a module run in one worker: each worker with any of them starts a browser for it.
     """
     kept: list[pytest.Item] = []
     left_out: list[pytest.Item] = []
@@ -75,6 +76,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         again = "browser" in names and parameters.get("backend") == "postgresql"
         main = item.get_closest_marker("main_flow") is not None
         (left_out if again and not main else kept).append(item)
+        if "browser" in names and item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(item.location[0]))
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = kept

@@ -40,7 +40,9 @@ from hourpass.server.request_ids import new_request_id
 MAX_BODY = 64 * 1024
 _MAX_FIELDS = 1000
 _MAX_PARAMETERS = 100
-_THREADS = 8
+_PLACES = 8
+# Of their own: who floods the forms that anybody may send keeps out nobody who is signed in.
+_DOORS, _PLACES_AT_THE_DOORS = ("/admin/sign-in", "/admin/invitation"), 4
 _FORM = b"application/x-www-form-urlencoded"
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -69,8 +71,7 @@ class AdminPages:
 
     def __init__(self, context: Context) -> None:
         self._site = Site(context)
-        self._limiter = anyio.CapacityLimiter(_THREADS)
-        self._gate = Gate(_THREADS)
+        self._inside, self._doors = _Room(_PLACES), _Room(_PLACES_AT_THE_DOORS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to its answer."""
@@ -95,9 +96,8 @@ class AdminPages:
         try:
             if method == "POST":
                 visit.form = await _form(scope, receive)
-            return await self._gate.through(
-                lambda: anyio.to_thread.run_sync(_answer, visit, limiter=self._limiter)
-            )
+            is_at_a_door = method == "POST" and path.startswith(_DOORS)
+            return await (self._doors if is_at_a_door else self._inside).answer(visit)
         except TemporarilyUnavailable:  # a thread may still be busy with this visit
             return _calm(self._visit(scope, method, path))
         except (RequestTooLarge, RequestTimeout):
@@ -124,6 +124,20 @@ class AdminPages:
             ip=caller_address(scope, settings.trusted_proxies) or None,
             browser=name_of(b" ".join(all_of(scope["headers"], b"user-agent")).decode("latin-1")),
             now=_EPOCH,
+        )
+
+
+class _Room:
+    """Threads, and the gate before them."""
+
+    def __init__(self, places: int) -> None:
+        self._limiter = anyio.CapacityLimiter(places)
+        self._gate = Gate(places)
+
+    async def answer(self, visit: Visit) -> Response:
+        """The page. Raises Overloaded, TemporarilyUnavailable."""
+        return await self._gate.through(
+            lambda: anyio.to_thread.run_sync(_answer, visit, limiter=self._limiter)
         )
 
 
