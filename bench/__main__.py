@@ -10,7 +10,7 @@ import argparse
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -155,6 +155,10 @@ def _workers(folder: Path, cluster: Cluster, postgres: Installation, results: Re
         for connections in workers.CONNECTIONS:
             title = f"workers over PostgreSQL, {connections} connections, as users run it"
             _take_turns(contestants, credentials, {}, connections, False, results, title)
+        for connections in workers.EACH:
+            title = f"workers over PostgreSQL, {connections} connections a worker, as users run it"
+            times = workers.TIMES
+            _take_turns(contestants, credentials, {}, connections, False, results, title, times)
 
 
 def _checks(
@@ -277,7 +281,9 @@ def _take_turns(
     pinned: bool,
     results: Results,
     title: str,
+    times: Mapping[str, int] = {},
 ) -> None:
+    """`times`: of whom so many times the connections are asked."""
     lines: dict[str, list[Line]] = {contestant.name: [] for contestant in contestants}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(title, total=results.rounds * len(contestants))
@@ -289,7 +295,7 @@ def _take_turns(
                 measured = load.tokens(
                     contestant.url,
                     file,
-                    connections=connections,
+                    connections=connections * times.get(contestant.name, 1),
                     seconds=seconds,
                     pinned=pinned,
                 )

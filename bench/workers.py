@@ -1,4 +1,8 @@
-"""Two workers beside one, over one PostgreSQL: tokens a second, and what each costs."""
+"""Two workers beside one, over one PostgreSQL: tokens a second, and what each costs.
+
+First with as many connections for both: then each of the two has batches of half the size, which
+cost more. Then with as many for each worker, as when workers are added because the load grows.
+"""
 
 from pathlib import Path
 
@@ -7,7 +11,9 @@ from support.installation import Installation
 from support.postgres import Cluster
 
 CONNECTIONS = (32, 128, 256)
+EACH = (32, 128)
 COUNTS = {"1": "one worker", "2": "two workers"}
+TIMES = {COUNTS["2"]: 2}
 
 
 def start(
