@@ -11,6 +11,7 @@ from hourpass.oauth.errors import Overloaded
 from hourpass.server.tokens import backlog
 from hourpass.server.tokens.backlog import MAX_WAIT_S, Backlog
 from hourpass.server.tokens.commit import MAX_BATCH
+from hourpass.server.tokens.exchange import Issued
 from support.installation import Installation
 
 
@@ -63,4 +64,6 @@ def test_the_commit_loop_sheds_what_it_cannot_serve_in_time(
     outcomes = asyncio.run(main())
 
     assert len(tokens(outcomes[:MAX_BATCH])) == MAX_BATCH
-    assert {type(outcome) for outcome in outcomes[MAX_BATCH:]} == {Overloaded}
+    # The commit thread may begin while they come: as many more are in the batch after that.
+    kinds = {type(outcome) for outcome in outcomes[MAX_BATCH:]}
+    assert {Overloaded} <= kinds <= {Overloaded, Issued}
