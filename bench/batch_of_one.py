@@ -6,6 +6,7 @@ and remembers: the requests are parsed already, and nothing is signed.
 """
 
 import base64
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from rich.progress import Progress
 from bench.contestants import cpu_of
 from hourpass.server.clients.secrets import Secret
 from hourpass.server.tokens.authenticate import TokenRequest
-from hourpass.server.tokens.commit_postgres import PostgresCommit
+from hourpass.server.tokens.commit_postgres import _VERIFIED_WRITE, PostgresCommit
 from hourpass.server.tokens.exchange import Issued
 from hourpass.server.tokens.refusals import RefusalCounters
 from support.installation import Installation
@@ -28,6 +29,7 @@ from support.postgres import Cluster
 BARE, BACKEND = "the same statements, bare driver", "a batch of one, commit backend"
 CLIENTS = 1_000
 _AT_ONCE = 100
+_AS_DRIVERS_WRITE_IT = re.sub(r"\$\d", "%s", _VERIFIED_WRITE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,17 +108,22 @@ def _written_down(
     backend: PostgresCommit, requests: Sequence[TokenRequest]
 ) -> list[list[tuple[Any, Any]]]:
     """What the backend asks of the database for each request, once it remembers the client."""
-    connection = backend._connected()
-    send = connection.execute
+    connection, send = backend._connected(), backend._connected().execute
+    write = backend._verified_write
     said: list[list[tuple[Any, Any]]] = []
 
     def note(statement: Any, values: Any = None, **more: Any) -> Any:
         said[-1].append((statement, values))
         return send(statement, values, **more)
 
+    def note_write(values: Sequence[str]) -> Any:
+        said[-1].append((_AS_DRIVERS_WRITE_IT, values))
+        return write(values)
+
     for noting in (False, True):
         if noting:
             connection.execute = note  # type: ignore[method-assign, assignment]  # just this one's
+            backend._verified_write = note_write  # type: ignore[assignment]
         for request in requests:
             said.append([])
             outcomes, _ = backend.commit([request], RefusalCounters())
@@ -124,4 +131,5 @@ def _written_down(
         if not noting:
             said.clear()
     connection.execute = send  # type: ignore[method-assign]  # as it was
+    backend._verified_write = write
     return said

@@ -1,11 +1,13 @@
 """PostgreSQL: connections that give up in time, and the settings that durability needs."""
 
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import Any
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
+from psycopg.pq import ExecStatus
+from psycopg.pq.abc import PGresult
 from sqlalchemy import URL, Engine, create_engine, event
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -81,6 +83,40 @@ async def raw_async_connection(url: str, *, statement_timeout_s: float) -> psyco
         options=_options(url, statement_timeout_s),
         **_CONNECT,  # type: ignore[arg-type]  # libpq's own settings
     )
+
+
+class Prepared:
+    """One statement of an autocommit connection, prepared once and run without a cursor.
+
+    A cursor looks at every value, keeps account of what it prepared and waits for the socket in
+    Python: 150 µs each time, which is more than a token takes to decide.
+    """
+
+    def __init__(self, connection: psycopg.Connection, name: str, statement: str) -> None:
+        """Its places are `$1`, `$2` and so on; raises psycopg.Error."""
+        self._connection = connection
+        self._name = name.encode("ascii")
+        self._checked(connection.pgconn.prepare(self._name, statement.encode("ascii")))
+
+    def __call__(self, values: Sequence[str]) -> list[list[str]]:
+        """Run it, and its rows as text; neither values nor rows hold NULL, and values are ASCII.
+
+        Raises psycopg.Error, as `execute` does: OperationalError when the outcome is unknown.
+        """
+        octets = [value.encode("ascii") for value in values]
+        result = self._checked(self._connection.pgconn.exec_prepared(self._name, octets))
+        columns = range(result.nfields)
+        return [
+            [(result.get_value(row, column) or b"").decode("utf-8") for column in columns]
+            for row in range(result.ntuples)
+        ]
+
+    def _checked(self, result: PGresult) -> PGresult:
+        if result.status in (ExecStatus.COMMAND_OK, ExecStatus.TUPLES_OK):
+            return result
+        if self._connection.closed:
+            raise psycopg.OperationalError(result.error_message.decode("utf-8", "replace"))
+        raise psycopg.errors.error_from_result(result)
 
 
 def _options(url: str, statement_timeout_s: float) -> str:
