@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from commits import all_at_once, asking, backend, commits, rows, tokens
+from commits import all_at_once, asking, backend, commits, eventually, rows, tokens
 from sqlalchemy import text
 
 from hourpass.oauth.errors import OAuthError, Overloaded, ServerError, TemporarilyUnavailable
@@ -236,6 +236,46 @@ def test_a_database_that_hangs_is_503_in_time_and_works_again_afterwards(
 
     assert {type(outcome) for outcome in during} == {TemporarilyUnavailable}
     assert took < 8
+
+
+def test_that_no_commit_comes_through_is_told_until_one_does(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to come for it: who is told to stay away could not find out that all is well."""
+    monkeypatch.setattr(commit, "BUDGET_S", 0.5)
+    made = installation.create_client("customers:read")
+
+    async def main() -> None:
+        async with commits(installation) as loop:
+            assert tokens(await all_at_once(loop, [asking(made)]))
+            with locked(installation):
+                while "commits failed" not in loop.fault:
+                    assert not tokens(await all_at_once(loop, [asking(made)]))
+                until = time.monotonic() + 3
+                while time.monotonic() < until:
+                    assert loop.fault
+                    await asyncio.sleep(0.05)
+            await eventually(lambda: not loop.fault)
+            assert tokens(await all_at_once(loop, [asking(made)]))
+
+    asyncio.run(main())
+
+    assert len(rows(installation)) == 2
+    assert not installation.events(event="token.refused")
+
+
+def test_what_one_request_breaks_is_not_told(installation: Installation) -> None:
+    """Whoever sends nothing but poison must not make the server seem broken."""
+    made = installation.create_client("customers:read")
+
+    async def main() -> None:
+        async with commits(installation) as loop:
+            for _ in range(2 * commit.FAILURES_TO_TELL):
+                (outcome,) = await all_at_once(loop, [asking(made, request_id="r\udfff")])
+                assert isinstance(outcome, ServerError)
+            assert not loop.fault
+
+    asyncio.run(main())
 
 
 def test_so_many_may_wait_and_no_more(

@@ -38,6 +38,7 @@ MAX_BATCH = 256
 MAX_WAITING = 10_000
 BUDGET_S = 2.0
 USAGE_EVERY_S = 5.0
+FAILURES_TO_TELL = 3
 _USAGE_ROWS = 500
 _SIGN_AT_ONCE = 64
 
@@ -72,6 +73,9 @@ class Backend(Protocol):
 
     def write_usage(self, sums: Sequence[tuple[Key, Sum]]) -> None:
         """Add sums; raises CommitUnknown."""
+
+    def try_write(self) -> None:
+        """Whether audit rows can be made durable now, without leaving one; raises CommitUnknown."""
 
     def abandon(self) -> None:
         """From another thread: make a commit that hangs fail now."""
@@ -114,6 +118,8 @@ class CommitLoop(Generic[Signed]):
         self._wake = threading.Event()
         self._kicked = False
         self._stopping = False
+        self._failures = 0  # in a row, each of a whole batch
+        self._failure = ""
         self._refusals = RefusalCounters()
         self._usage = UsageSums()
         self._seen: tuple[datetime, float] | None = None
@@ -158,6 +164,8 @@ class CommitLoop(Generic[Signed]):
             return "the commit thread is not running"
         if since is not None and time.monotonic() - since > BUDGET_S:
             return f"a commit is taking longer than {BUDGET_S:g} s"
+        if self._failures >= FAILURES_TO_TELL:
+            return f"the last {self._failures} commits failed: {self._failure}"
         return ""
 
     def _kick(self) -> None:
@@ -189,6 +197,8 @@ class CommitLoop(Generic[Signed]):
                 self._write_sums()
                 self._backlog.took(time.monotonic() - begun)
             self._write_sums(everything=self._stopping)
+            if self._failures >= FAILURES_TO_TELL and not self._stopping:
+                self._try_write()
             if self._stopping and not self._waiting:
                 self._backend.close()
                 return
@@ -208,8 +218,10 @@ class CommitLoop(Generic[Signed]):
         try:
             joined = [read(item) if isinstance(item, RawRequest) else item for item, *_ in batch]
             outcomes: Sequence[Outcome | Exception] = self._decide(joined)
+            self._failures = 0
         except CommitUnknown as fault:
             _log.warning("commit failed, answering 503: %s", fault)
+            self._failed(fault)
             outcomes = [TemporarilyUnavailable()] * len(batch)
         self._running, self._running_since = [], None
         self._loop.call_soon_threadsafe(self._deliver, batch, outcomes)
@@ -217,6 +229,23 @@ class CommitLoop(Generic[Signed]):
             self._loop.call_soon_threadsafe(self._on_broken)
         if self._meter is not None:
             self._meter.batch(outcomes, time.monotonic() - began)
+
+    def _failed(self, fault: CommitUnknown) -> None:
+        self._failures, self._failure = self._failures + 1, str(fault)
+
+    def _try_write(self) -> None:
+        """Once a second while commits fail: when it is told, nobody may come who would find out."""
+        self._running_since = time.monotonic()
+        try:
+            self._backend.try_write()
+            self._failures = 0
+        except CommitUnknown as fault:
+            self._failed(fault)
+        except Exception:  # noqa: BLE001  (the trial is at fault: requests have to find out)
+            _log.exception("it could not be tried whether commits come through")
+            self._failures = 0
+        finally:
+            self._running_since = None
 
     def _decide(self, joined: Sequence[Joined]) -> Sequence[Outcome | Exception]:
         """The outcomes of a batch; when it fails as a whole, of each request by itself."""

@@ -36,6 +36,7 @@ _CLIENTS = f"""
     WHERE c.client_id IN (SELECT value FROM json_each(?))
 """  # noqa: S608  (put together from constants)
 _VERSIONS = "SELECT catalogue_version, keys_version FROM installation"
+_TOUCH = "UPDATE installation SET keys_version = keys_version"
 _USAGE = """
     INSERT INTO usage (client_id, hour, issued, refused, last_issued_at)
     SELECT ?1, ?2, ?3, ?4, ?5 WHERE EXISTS (SELECT 1 FROM client WHERE client_id = ?1)
@@ -116,6 +117,10 @@ class SqliteCommit:
             for (client_id, hour), entry in sums
         ]
         self._transaction(_USAGE, rows)
+
+    def try_write(self) -> None:
+        """See `Backend`."""
+        self._transaction(_TOUCH, [()])
 
     def abandon(self) -> None:
         """A statement that waits is stopped; a sync that hangs in the kernel cannot be."""
