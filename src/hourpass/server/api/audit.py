@@ -14,10 +14,10 @@ from hourpass.server.audit import export, store
 from hourpass.server.audit.events import printable
 from hourpass.server.audit.store import EventFilter, Place
 from hourpass.server.cursors import BadCursor
+from hourpass.server.rights import AUDIT_READ
 
 router = APIRouter(prefix=PREFIX, tags=["Audit trail"])
 
-AUDIT_READ = "hourpass.audit:read"
 Reader = Annotated[Call, needs(AUDIT_READ)]
 _LINES_AT_ONCE = 200
 

@@ -15,11 +15,12 @@ from hourpass.server.api.call import Call, needs
 from hourpass.server.api.document import PREFIX, described
 from hourpass.server.operators import lifecycle, lookup, model, store, wire
 from hourpass.server.operators.lifecycle import Invited
+from hourpass.server.rights import OPERATORS_READ, OPERATORS_WRITE
 
 router = APIRouter(prefix=PREFIX, tags=["Operators"])
 
-Reader = Annotated[Call, needs(model.READ)]
-Writer = Annotated[Call, needs(model.WRITE)]
+Reader = Annotated[Call, needs(OPERATORS_READ)]
+Writer = Annotated[Call, needs(OPERATORS_WRITE)]
 
 
 @router.post(
@@ -28,7 +29,7 @@ Writer = Annotated[Call, needs(model.WRITE)]
     summary="Give somebody a role, inviting whoever is new",
     status_code=201,
     response_model=shapes.OperatorWithLink,
-    **described(model.WRITE, 404, 409, 413, 415, 422),
+    **described(OPERATORS_WRITE, 404, 409, 413, 415, 422),
 )
 def invite(call: Writer, new: given.NewOperator) -> Response:
     """For somebody who has yet to sign up the answer has a link, good once and for 72 hours."""
@@ -42,7 +43,7 @@ def invite(call: Writer, new: given.NewOperator) -> Response:
     operation_id="list_operators",
     summary="List operators, newest first",
     response_model=shapes.OperatorPage,
-    **described(model.READ, 404, 422),
+    **described(OPERATORS_READ, 404, 422),
 )
 def list_(call: Reader, query: Annotated[given.OperatorsWanted, Query()]) -> Response:
     """The caller's organization's; with `hourpass.organizations:read`, every organization's."""
@@ -65,7 +66,7 @@ def list_(call: Reader, query: Annotated[given.OperatorsWanted, Query()]) -> Res
     operation_id="get_operator",
     summary="Read an operator",
     response_model=shapes.Operator,
-    **described(model.READ, 404),
+    **described(OPERATORS_READ, 404),
 )
 def get(call: Reader, operator_id: str) -> Response:
     """With those of the roles that the caller may know of."""
@@ -77,7 +78,7 @@ def get(call: Reader, operator_id: str) -> Response:
     operation_id="remove_operator",
     summary="Remove an operator",
     status_code=204,
-    **described(model.WRITE, 404, 409),
+    **described(OPERATORS_WRITE, 404, 409),
 )
 def remove(call: Writer, operator_id: str) -> Response:
     """Every role, session and credential; whoever does it could do all that the person can."""
@@ -91,7 +92,7 @@ def remove(call: Writer, operator_id: str) -> Response:
     operation_id="set_operator_role",
     summary="Give an operator another role in an organization",
     response_model=shapes.OperatorWithLink,
-    **described(model.WRITE, 404, 409, 413, 415, 422),
+    **described(OPERATORS_WRITE, 404, 409, 413, 415, 422),
 )
 def set_role(
     call: Writer, operator_id: str, organization_id: str, wanted: given.RoleGiven
@@ -108,7 +109,7 @@ def set_role(
     operation_id="take_operator_role",
     summary="Take an operator's role in an organization away",
     status_code=204,
-    **described(model.WRITE, 404, 409),
+    **described(OPERATORS_WRITE, 404, 409),
 )
 def take_role(call: Writer, operator_id: str, organization_id: str) -> Response:
     """Whoever has no role left is removed."""
@@ -123,7 +124,7 @@ def take_role(call: Writer, operator_id: str, organization_id: str) -> Response:
     operation_id="reset_operator",
     summary="Make a link that lets an operator back in",
     response_model=shapes.OperatorWithLink,
-    **described(model.WRITE, 404, 409),
+    **described(OPERATORS_WRITE, 404, 409),
 )
 def reset(call: Writer, operator_id: str) -> Response:
     """Using it sets a new password and ends every session and other credential of the person."""

@@ -13,7 +13,19 @@ from enum import StrEnum
 
 from hourpass.server.audit.events import Actor, printable
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
-from hourpass.server.rights import ORGANIZATIONS_WRITE, Rights
+from hourpass.server.rights import (
+    AUDIT_READ,
+    CATALOGUE_READ,
+    CLIENTS_READ,
+    CLIENTS_WRITE,
+    KEYS_READ,
+    KEYS_WRITE,
+    OPERATORS_READ,
+    OPERATORS_WRITE,
+    ORGANIZATIONS_READ,
+    ORGANIZATIONS_WRITE,
+    Rights,
+)
 
 MAX_EMAIL = 254
 _OPERATOR_ID = re.compile(r"opr_[0-9a-hjkmnp-tv-z]{20}")
@@ -44,16 +56,15 @@ class Role(StrEnum):
 
     def scopes(self, place: str | None) -> frozenset[str]:
         """The management scopes that the role holds in a place."""
-        nouns = ["clients", "audit", "catalogue", "keys", "operators"]
+        held = {CLIENTS_READ, AUDIT_READ, CATALOGUE_READ, KEYS_READ, OPERATORS_READ}
         if place is None:
-            nouns.append("organizations")
-        held = {f"hourpass.{noun}:read" for noun in nouns}
+            held.add(ORGANIZATIONS_READ)
         if self in (Role.ADMIN, Role.OWNER):
-            held.add("hourpass.clients:write")
+            held.add(CLIENTS_WRITE)
         if self is Role.OWNER:
-            held.add("hourpass.operators:write")
+            held.add(OPERATORS_WRITE)
             if place is None:
-                held |= {"hourpass.keys:write", "hourpass.organizations:write"}
+                held |= {KEYS_WRITE, ORGANIZATIONS_WRITE}
         return frozenset(held)
 
 
@@ -166,15 +177,11 @@ class Powers:
         return not (self.everything or self.installation or any(self.organizations.values()))
 
 
-WRITE = "hourpass.operators:write"
-READ = "hourpass.operators:read"
-
-
 def require_may_set(
     powers: Powers, place: str | None, before: Role | None, after: Role | None
 ) -> None:
     """Who changes a role holds everything that it holds before and after; raises NotAllowed."""
-    wanted = {WRITE}
+    wanted = {OPERATORS_WRITE}
     for role in (before, after):
         if role is not None:
             wanted |= role.scopes(place)
@@ -190,9 +197,13 @@ def require_covers(powers: Powers, operator: Operator) -> None:
 
 def seen_by(powers: Powers, operator: Operator) -> Operator | None:
     """The operator with those roles that `powers` may know of; None when there are none."""
-    if powers.everything or READ in powers.installation:
+    if powers.everything or OPERATORS_READ in powers.installation:
         return operator
-    roles = {place: role for place, role in operator.roles.items() if READ in powers.within(place)}
+    roles = {
+        place: role
+        for place, role in operator.roles.items()
+        if OPERATORS_READ in powers.within(place)
+    }
     return replace(operator, roles=roles) if roles else None
 
 

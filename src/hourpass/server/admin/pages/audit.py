@@ -19,9 +19,8 @@ from hourpass.server.clients import store as clients
 from hourpass.server.cursors import BadCursor
 from hourpass.server.operators import store as operators
 from hourpass.server.refused import BadInput
-from hourpass.server.rights import CLIENTS_READ
+from hourpass.server.rights import AUDIT_READ, CLIENTS_READ
 
-AUDIT_READ = "hourpass.audit:read"
 router = Pages()
 _PAGE = 50
 _LINES_AT_ONCE = 200

@@ -12,7 +12,7 @@ from hourpass.server.clients import store
 from hourpass.server.clients.model import Client, Status
 from hourpass.server.clients.store import ClientFilter
 from hourpass.server.cursors import BadCursor
-from hourpass.server.rights import CLIENTS_READ
+from hourpass.server.rights import CLIENTS_READ, CLIENTS_WRITE
 
 router = Pages()
 SOON = timedelta(days=30)
@@ -71,7 +71,7 @@ def deeds(visit: Visit, client: Client) -> list[tuple[str, str]]:
     the client.
     """
     rights = visit.rights
-    if not rights.may("hourpass.clients:write") or not rights.changes(client.organization):
+    if not rights.may(CLIENTS_WRITE) or not rights.changes(client.organization):
         return []
     status = client.status(visit.now)
     suspend = [("suspend", "Suspend")] if status is Status.ACTIVE else []

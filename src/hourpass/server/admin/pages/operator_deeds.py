@@ -22,20 +22,21 @@ from hourpass.server.admin.visit import Visit
 from hourpass.server.audit.events import rfc3339
 from hourpass.server.operators import lifecycle, model, store
 from hourpass.server.operators.lifecycle import Invited
-from hourpass.server.operators.model import WRITE, Operator, Role
+from hourpass.server.operators.model import Operator, Role
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
+from hourpass.server.rights import OPERATORS_WRITE
 
 router = Pages()
 _REFUSED = (BadInput, Conflict, Forbidden)
 
 
-@router.get("/operators/new", needs=WRITE)
+@router.get("/operators/new", needs=OPERATORS_WRITE)
 def new(visit: Visit) -> Response:
     """The form that invites."""
     return _new(visit)
 
 
-@router.post("/operators/new", needs=WRITE)
+@router.post("/operators/new", needs=OPERATORS_WRITE)
 def invite(visit: Visit) -> Response:
     """The link for whoever is new; who has signed up before has the role at once."""
     try:
@@ -48,13 +49,13 @@ def invite(visit: Visit) -> Response:
     return _done(visit, made, _what(visit, role, place))
 
 
-@router.get("/operators/{operator_id}/role", needs=WRITE)
+@router.get("/operators/{operator_id}/role", needs=OPERATORS_WRITE)
 def ask_role(visit: Visit) -> Response:
     """Which role, where."""
     return _ask_role(visit, person(visit))
 
 
-@router.post("/operators/{operator_id}/role", needs=WRITE)
+@router.post("/operators/{operator_id}/role", needs=OPERATORS_WRITE)
 def set_role(visit: Visit) -> Response:
     """That role in that place instead of any other."""
     operator = person(visit)
@@ -69,13 +70,13 @@ def set_role(visit: Visit) -> Response:
     return _done(visit, made, _what(visit, role, place))
 
 
-@router.get("/operators/{operator_id}/take", needs=WRITE)
+@router.get("/operators/{operator_id}/take", needs=OPERATORS_WRITE)
 def ask_take(visit: Visit) -> Response:
     """What taking a role does."""
     return _ask_take(visit, person(visit), visit.query.get("place", ""))
 
 
-@router.post("/operators/{operator_id}/take", needs=WRITE)
+@router.post("/operators/{operator_id}/take", needs=OPERATORS_WRITE)
 def take_role(visit: Visit) -> Response:
     """Take it; with the last one the person goes."""
     operator, key = person(visit), visit.value("place")
@@ -89,13 +90,13 @@ def take_role(visit: Visit) -> Response:
     return visit.redirect(f"/admin/operators/{operator.operator_id}")
 
 
-@router.get("/operators/{operator_id}/reset", needs=WRITE)
+@router.get("/operators/{operator_id}/reset", needs=OPERATORS_WRITE)
 def ask_reset(visit: Visit) -> Response:
     """What a new link does."""
     return _ask("operators/reset.html", visit, person(visit))
 
 
-@router.post("/operators/{operator_id}/reset", needs=WRITE)
+@router.post("/operators/{operator_id}/reset", needs=OPERATORS_WRITE)
 def reset(visit: Visit) -> Response:
     """A new link, unless somebody made one since the form was made."""
     operator = person(visit)
@@ -112,13 +113,13 @@ def reset(visit: Visit) -> Response:
     return _done(visit, made, None)
 
 
-@router.get("/operators/{operator_id}/remove", needs=WRITE)
+@router.get("/operators/{operator_id}/remove", needs=OPERATORS_WRITE)
 def ask_remove(visit: Visit) -> Response:
     """What removing does."""
     return _ask("operators/remove.html", visit, person(visit))
 
 
-@router.post("/operators/{operator_id}/remove", needs=WRITE)
+@router.post("/operators/{operator_id}/remove", needs=OPERATORS_WRITE)
 def remove(visit: Visit) -> Response:
     """The person, with every role, session and credential."""
     operator = person(visit)

@@ -7,7 +7,8 @@ from starlette.responses import Response
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
 from hourpass.server.operators import lookup, model
-from hourpass.server.operators.model import READ, WRITE, NotAllowed, Operator, Role
+from hourpass.server.operators.model import NotAllowed, Operator, Role
+from hourpass.server.rights import OPERATORS_READ, OPERATORS_WRITE
 
 router = Pages()
 MEANING = {
@@ -29,7 +30,7 @@ class Membership:
     may_change: bool
 
 
-@router.get("/operators", needs=READ)
+@router.get("/operators", needs=OPERATORS_READ)
 def list_(visit: Visit) -> Response:
     """The people that the visitor may know of, by address."""
     people = lookup.listed(visit.database, visit.origin, visit.place)
@@ -41,7 +42,7 @@ def list_(visit: Visit) -> Response:
     )
 
 
-@router.get("/operators/{operator_id}", needs=READ)
+@router.get("/operators/{operator_id}", needs=OPERATORS_READ)
 def show(visit: Visit) -> Response:
     """One person, and what can be done."""
     operator = person(visit)
@@ -64,10 +65,10 @@ def places(visit: Visit) -> dict[str, str]:
     """Where the visitor may give roles: keys and names, the installation first."""
     powers = visit.current.powers
     found = {}
-    if WRITE in powers.installation:
+    if OPERATORS_WRITE in powers.installation:
         found[INSTALLATION] = "The installation, every organization"
     for place in visit.places:
-        if WRITE in powers.within(place.id):
+        if OPERATORS_WRITE in powers.within(place.id):
             found[place.id] = place.name
     return found
 
@@ -91,7 +92,7 @@ def memberships(visit: Visit, operator: Operator) -> list[Membership]:
             key=key_of(place),
             place=name_of(visit, place),
             role=role,
-            may_change=not powers.lacking(role.scopes(place) | {WRITE}, place),
+            may_change=not powers.lacking(role.scopes(place) | {OPERATORS_WRITE}, place),
         )
         for place, role in sorted(operator.roles.items(), key=lambda each: each[0] or "")
     ]

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
-from hourpass.server.admin.pages.audit import AUDIT_READ
 from hourpass.server.admin.pages.clients import SOON
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.sentences import reason
@@ -17,7 +16,7 @@ from hourpass.server.clients import overview_store as figures
 from hourpass.server.clients.model import Status
 from hourpass.server.clients.usage import Per, Period
 from hourpass.server.db.engine import DatabaseUnavailable
-from hourpass.server.rights import CLIENTS_READ
+from hourpass.server.rights import AUDIT_READ, CLIENTS_READ
 
 router = Pages()
 _HOURS = 24
