@@ -1,7 +1,5 @@
 """`/api/v1/audit-events`: the audit trail."""
 
-import itertools
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -19,7 +17,6 @@ from hourpass.server.rights import AUDIT_READ
 router = APIRouter(prefix=PREFIX, tags=["Audit trail"])
 
 Reader = Annotated[Call, needs(AUDIT_READ)]
-_LINES_AT_ONCE = 200
 
 
 @router.get(
@@ -60,23 +57,13 @@ def export_(call: Reader, query: Annotated[given.EventsExported, Query()]) -> Re
     """JSON lines, or CSV in which no cell is a formula. That it was exported is an event."""
     wanted = _filter(call, query)
     home = None if call.rights.sees_every_organization else call.client.organization
-    make, media_type, end = {
-        "jsonl": (export.json_lines, "application/jsonl", "\n"),
-        "csv": (export.csv_lines, "text/csv; charset=utf-8", "\r\n"),
-    }[query.format]
-    lines = make(call.database, wanted, call.origin, organization=home)
-    first = list(itertools.islice(lines, 1))  # a database that is down is still 503
+    form = export.FORMATS[query.format]
     name = f"attachment; filename=audit-events.{query.format}"
     return StreamingResponse(
-        _pieces(itertools.chain(first, lines), end),
-        media_type=media_type,
+        export.pieces(form, call.database, wanted, call.origin, organization=home),
+        media_type=form.media_type,
         headers={"Content-Disposition": name},
     )
-
-
-def _pieces(lines: Iterator[str], end: str) -> Iterator[bytes]:
-    while piece := list(itertools.islice(lines, _LINES_AT_ONCE)):
-        yield "".join(line + end for line in piece).encode()
 
 
 def _filter(call: Call, query: given.EventFilters) -> EventFilter:
