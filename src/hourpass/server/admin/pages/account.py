@@ -64,7 +64,7 @@ def change_password(visit: Visit) -> Response:
             Password(visit.value("new")),
             visit.origin,
         )
-    except (BadInput, SignInRefused, TooManyFailures) as refused:
+    except (BadInput, *refusals.NOT_PROVEN) as refused:
         return _password(visit, refused)
     return visit.redirect("/admin/account#password")
 

@@ -2,12 +2,11 @@
 
 from starlette.responses import Response
 
-from hourpass.server.admin.refusals import words
+from hourpass.server.admin import refusals
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
 from hourpass.server.keys import model, operations, store
 from hourpass.server.keys.model import KeyState
-from hourpass.server.operators.sessions.sign_in import SignInRefused, TooManyFailures
 from hourpass.server.rights import KEYS_READ, KEYS_WRITE
 
 router = Pages()
@@ -49,10 +48,8 @@ def rotate(visit: Visit) -> Response:
     """
     try:
         visit.prove_again()
-    except TooManyFailures as wait:
-        return _ask(visit, words(wait), status=429)
-    except SignInRefused as refused:
-        return _ask(visit, words(refused), status=403)
+    except refusals.NOT_PROVEN as refused:
+        return _ask(visit, refusals.words(refused), status=refusals.status(refused))
     if visit.value("coming") != _coming(visit):
         meanwhile = "The keys were rotated meanwhile, so nothing more was done."
         return _ask(visit, meanwhile, status=409)

@@ -15,7 +15,7 @@ from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.lifecycle import DeadLink, LinkShown
 from hourpass.server.operators.sessions import operations, sign_in
 from hourpass.server.operators.sessions.model import Stage
-from hourpass.server.operators.sessions.sign_in import SignedIn, SignInRefused, TooManyFailures
+from hourpass.server.operators.sessions.sign_in import SignedIn, SignInRefused
 from hourpass.server.operators.tokens import Token
 from hourpass.server.refused import BadInput
 
@@ -41,7 +41,7 @@ def sign_in_with_password(visit: Visit) -> Response:
             Password(visit.value("password")),
             visit.origin,
         )
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _sign_in(visit, refused)
     if done.session.stage is Stage.CODE:
         on = f"/admin/sign-in/code?next={quote(visit.value('next'), safe='/')}"
@@ -66,7 +66,7 @@ def sign_in_with_code(visit: Visit) -> Response:
             visit.value("code"),
             visit.origin,
         )
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _code(visit, refused)
     return _signed_in(visit, done)
 

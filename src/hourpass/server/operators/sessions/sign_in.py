@@ -83,9 +83,7 @@ def sign_in(
     if signed_in is None:
         _failed(database, operator, "changed meanwhile", by)
         raise SignInRefused
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def give_code(
@@ -111,9 +109,7 @@ def give_code(
     if signed_in is None:
         _failed(database, operator, "code", by)
         raise SignInRefused
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def sign_in_with_passkey(
@@ -131,9 +127,7 @@ def sign_in_with_passkey(
     except PasskeyRefused:
         _failed(database, None, "passkey", by)
         raise
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def reauthenticate(
@@ -300,6 +294,13 @@ def _open(
         store.forgive(connection, store.account_of(operator.operator_id))
         detail = {"method": method.value, "session": session.session_id}
         record(connection, Event.OPERATOR_SIGNED_IN, fresh, by, now, detail)
+    return signed_in
+
+
+def _with_access(signed_in: SignedIn) -> SignedIn:
+    """Itself; raises NoAccess for a person who may do nothing now."""
+    if Powers.of(signed_in.operator).empty:
+        raise NoAccess
     return signed_in
 
 
