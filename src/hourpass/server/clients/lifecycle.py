@@ -11,11 +11,11 @@ and but for `suspend` and `revoke_tokens`, by which a leak is stopped, the calle
 management scope that the client holds before and after.
 """
 
-import secrets as random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Detail, Event, Origin, printable, rfc3339
 from hourpass.server.catalogue import store as catalogue
@@ -30,7 +30,6 @@ from hourpass.server.organizations.model import DEFAULT
 from hourpass.server.refused import Forbidden, Missing, Stale
 from hourpass.server.rights import CLIENTS_WRITE
 
-_ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _ATTEMPTS = 10
 MAX_URL = 500
 
@@ -101,7 +100,7 @@ def create(
             raise BadInput("scopes", problem)
         _may_give(by, new.scopes)
         client = Client(
-            client_id=model.ID_PREFIX + "".join(random.choice(_ID_LETTERS) for _ in range(20)),
+            client_id=identifiers.new_id(model.ID_PREFIX),
             organization=new.organization,
             name=name,
             description=description,

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
 from hourpass.limits.rules import MAX_PER_MINUTE, is_limit
+from hourpass.server import identifiers
 from hourpass.server.audit.events import Actor, printable
 from hourpass.server.clients.secrets import ClientCredential
 from hourpass.server.refused import BadInput as BadInput
@@ -26,7 +27,7 @@ MAX_DESCRIPTION = 1000
 MAX_EXPIRES_IN_DAYS = 3650
 ID_PREFIX = "m2m_"
 _MAX_SEARCHED = 8
-_CLIENT_ID = re.compile(ID_PREFIX + r"[0-9a-hjkmnp-tv-z]{20}")
+_CLIENT_ID = re.compile(ID_PREFIX + identifiers.FORM)
 _LETTERS = re.compile(r"[^\W_]+")
 
 

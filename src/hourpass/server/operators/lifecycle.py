@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import SYSTEM, AuditEvent, Detail, Event, Origin
 from hourpass.server.db.engine import Database
@@ -83,7 +84,7 @@ def set_role(database: Database, email: str, place: str | None, role: Role, by: 
         if before is None:
             model.require_may_set(powers, place, None, role)
             operator = Operator(
-                operator_id=tokens.new_id("opr_"),
+                operator_id=identifiers.new_id("opr_"),
                 email=email,
                 roles={place: role},
                 created_at=now,
@@ -259,7 +260,7 @@ def _set_up(
     if store.any_exists(connection):
         raise DeadLink
     operator = Operator(
-        operator_id=tokens.new_id("opr_"),
+        operator_id=identifiers.new_id("opr_"),
         email=email,
         roles={None: Role.OWNER},
         created_at=now,

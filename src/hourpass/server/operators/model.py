@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from hourpass.server import identifiers
 from hourpass.server.audit.events import Actor, printable
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
 from hourpass.server.rights import (
@@ -28,7 +29,7 @@ from hourpass.server.rights import (
 )
 
 MAX_EMAIL = 254
-_OPERATOR_ID = re.compile(r"opr_[0-9a-hjkmnp-tv-z]{20}")
+_OPERATOR_ID = re.compile("opr_" + identifiers.FORM)
 
 
 class NotAllowed(Forbidden):

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import SYSTEM, AuditEvent, Detail, Event, Origin
 from hourpass.server.db.engine import Database
@@ -275,7 +276,7 @@ def _open(
     token = tokens.new()
     fresh = operators.get(connection, operator.operator_id) or operator
     session = Session(
-        session_id=tokens.new_id("ses_"),
+        session_id=identifiers.new_id("ses_"),
         operator_id=operator.operator_id,
         stage=stage,
         method=method,
