@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hourpass.oauth.errors import Overloaded, TemporarilyUnavailable
+from hourpass.server.clients.idempotency import KeyReused, StillRunning
 from hourpass.server.clients.lifecycle import UnknownOrganization
-from hourpass.server.clients.once import KeyReused, StillRunning
 from hourpass.server.cursors import BadCursor
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale

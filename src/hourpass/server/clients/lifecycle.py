@@ -19,9 +19,9 @@ from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Detail, Event, Origin, printable, rfc3339
 from hourpass.server.catalogue import store as catalogue
-from hourpass.server.clients import model, once, secrets, store
+from hourpass.server.clients import idempotency, model, secrets, store
+from hourpass.server.clients.idempotency import IdempotencyKey
 from hourpass.server.clients.model import KEEP, BadInput, Client, Conflict, Keep
-from hourpass.server.clients.once import Once
 from hourpass.server.clients.secrets import ClientCredential, Secret
 from hourpass.server.db.engine import Database
 from hourpass.server.keys.keyring import Keyring
@@ -71,21 +71,21 @@ def create(
     new: NewClient,
     by: Origin,
     *,
-    idempotency: Once | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> WithSecret:
     """Register a client. The secret is in the answer and nowhere else.
 
-    Raises BadInput, UnknownOrganization, Forbidden; with `idempotency` also DoneBefore, KeyReused
-    and StillRunning.
+    Raises BadInput, UnknownOrganization, Forbidden; with `idempotency_key` also DoneBefore,
+    KeyReused and StillRunning.
     """
     by.rights.need(CLIENTS_WRITE)
     name = model.checked_name(new.name)
     description = model.checked_description(new.description)
     limit = model.checked_limit(new.limit_per_minute)
     secret, credential = _new_secret(keyring)
-    with once.running(idempotency), database.write() as connection:
+    with idempotency.running(idempotency_key), database.write() as connection:
         now = database.now(connection)
-        once.check(connection, idempotency, now)
+        idempotency.check(connection, idempotency_key, now)
         organization = printable(new.organization, 40)
         if (
             organization != new.organization
@@ -118,7 +118,7 @@ def create(
             **({} if limit is None else {"limit_per_minute": limit}),
         }
         audit.record(connection, [_event(Event.CLIENT_CREATED, client, by, detail)], now)
-        once.done(connection, idempotency, client.client_id, now)
+        idempotency.done(connection, idempotency_key, client.client_id, now)
     return WithSecret(client=client, secret=secret)
 
 
@@ -191,12 +191,12 @@ def rotate_secret(
     by: Origin,
     *,
     revoke_live_tokens: bool = False,
-    idempotency: Once | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> WithSecret:
     """A new secret; the old one fails from now on, the client ID stays.
 
     Raises NotFound, Forbidden; Conflict when the client has expired or another rotation was
-    faster; with `idempotency` also DoneBefore, KeyReused and StillRunning.
+    faster; with `idempotency_key` also DoneBefore, KeyReused and StillRunning.
     """
     secret, credential = _new_secret(keyring)
     replaced: list[tuple[ClientCredential, ...]] = []
@@ -212,8 +212,8 @@ def rotate_secret(
         detail = {"revoke_live_tokens": revoke_live_tokens}
         return after, [_event(Event.CLIENT_SECRET_ROTATED, after, by, detail)]
 
-    with once.running(idempotency):
-        client = _change(database, client_id, by, decide, idempotency=idempotency)
+    with idempotency.running(idempotency_key):
+        client = _change(database, client_id, by, decide, idempotency_key=idempotency_key)
     return WithSecret(client=client, secret=secret)
 
 
@@ -331,7 +331,7 @@ def _change(
     decide: Callable[[Client, datetime], tuple[Client, list[AuditEvent]]],
     *,
     is_free: bool = False,
-    idempotency: Once | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Client:
     """Read, decide, compare-and-swap; once more on the new state when somebody was faster.
 
@@ -344,7 +344,7 @@ def _change(
             _may_hold(by, before.scopes)
         with database.write() as connection:
             now = database.now(connection)
-            once.check(connection, idempotency, now)
+            idempotency.check(connection, idempotency_key, now)
             after, events = decide(before, now)
             if after is before:
                 return before
@@ -355,7 +355,7 @@ def _change(
                 _may_give(by, after.scopes - before.scopes)
             if store.save(connection, before, after):
                 audit.record(connection, events, now)
-                once.done(connection, idempotency, client_id, now)
+                idempotency.done(connection, idempotency_key, client_id, now)
                 return after
     raise Conflict("this API client is being changed by others; try again")
 

@@ -5,18 +5,18 @@ from starlette.responses import Response
 from hourpass.limits import MAX_PER_MINUTE
 from hourpass.server.admin import scope_choices
 from hourpass.server.admin.pages.client import typed_limit
-from hourpass.server.admin.pages.secret import created, new_nonce, once_for, shown_before
+from hourpass.server.admin.pages.secret import created, idempotency_key, new_nonce, shown_before
 from hourpass.server.admin.refusals import words
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
 from hourpass.server.clients import lifecycle
+from hourpass.server.clients.idempotency import DoneBefore
 from hourpass.server.clients.lifecycle import NewClient
 from hourpass.server.clients.model import (
     MAX_DESCRIPTION,
     MAX_EXPIRES_IN_DAYS,
     MAX_NAME,
 )
-from hourpass.server.clients.once import DoneBefore
 from hourpass.server.organizations.model import DEFAULT
 from hourpass.server.refused import BadInput, Conflict, Forbidden
 from hourpass.server.rights import CLIENTS_WRITE
@@ -47,7 +47,7 @@ def create(visit: Visit) -> Response:
             visit.context.keyring(),
             new,
             visit.origin,
-            idempotency=once_for(
+            idempotency_key=idempotency_key(
                 visit,
                 "create",
                 [
