@@ -230,7 +230,7 @@ def suspend(
         detail = {"revoke_live_tokens": revoke_live_tokens}
         return after, [_event(Event.CLIENT_SUSPENDED, after, by, detail)]
 
-    return _change(database, client_id, by, decide, is_free=True)
+    return _change(database, client_id, by, decide, needs_its_scopes=False)
 
 
 def activate(database: Database, client_id: str, by: Origin) -> Client:
@@ -257,7 +257,7 @@ def revoke_tokens(database: Database, client_id: str, by: Origin) -> Client:
         detail = {"token_generation": after.token_generation}
         return after, [_event(Event.CLIENT_TOKENS_REVOKED, after, by, detail)]
 
-    return _change(database, client_id, by, decide, is_free=True)
+    return _change(database, client_id, by, decide, needs_its_scopes=False)
 
 
 def report_leak(
@@ -293,7 +293,7 @@ def report_leak(
         return after, events
 
     try:
-        _change(database, client_id, by, decide, is_free=True)
+        _change(database, client_id, by, decide, needs_its_scopes=False)
     except NotFound:
         return  # deleted in the meantime
 
@@ -330,17 +330,17 @@ def _change(
     by: Origin,
     decide: Callable[[Client, datetime], tuple[Client, list[AuditEvent]]],
     *,
-    is_free: bool = False,
+    needs_its_scopes: bool = True,
     idempotency_key: IdempotencyKey | None = None,
 ) -> Client:
     """Read, decide, compare-and-swap; once more on the new state when somebody was faster.
 
-    `is_free`: the caller need not hold the client's management scopes.
+    `needs_its_scopes`: the caller must hold the client's management scopes.
     """
     for _ in range(_ATTEMPTS):
         before = read(database, client_id, by)
         _may_change(by, before)
-        if not is_free:
+        if needs_its_scopes:
             _may_hold(by, before.scopes)
         with database.write() as connection:
             now = database.now(connection)
