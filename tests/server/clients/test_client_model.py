@@ -20,9 +20,7 @@ from hourpass.server.clients.model import (
     MAX_DESCRIPTION,
     MAX_EXPIRES_IN_DAYS,
     MAX_NAME,
-    BadInput,
     Client,
-    Conflict,
     Status,
     checked_description,
     checked_name,
@@ -30,6 +28,7 @@ from hourpass.server.clients.model import (
     is_client_id,
 )
 from hourpass.server.clients.secrets import ClientCredential
+from hourpass.server.refused import BadInput, Conflict
 
 NOW = datetime(2026, 2, 24, 12, tzinfo=UTC)
 SCOPES = st.frozensets(

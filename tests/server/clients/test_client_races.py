@@ -10,9 +10,10 @@ from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
 from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.lifecycle import NewClient, NotFound, WithSecret
-from hourpass.server.clients.model import BadInput, Client, Conflict
+from hourpass.server.clients.model import Client
 from hourpass.server.clients.secrets import Secret, proves
 from hourpass.server.db.engine import Database
+from hourpass.server.refused import BadInput, Conflict
 from support.installation import CATALOGUE, TESTER, Credentials, Installation
 
 WITHOUT_PROFILE = CATALOGUE.replace(

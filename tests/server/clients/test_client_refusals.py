@@ -6,7 +6,8 @@ import pytest
 
 from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.lifecycle import NewClient, NotFound
-from hourpass.server.clients.model import BadInput, Client, Conflict
+from hourpass.server.clients.model import Client
+from hourpass.server.refused import BadInput, Conflict
 from support.installation import CATALOGUE, TESTER, Installation
 
 WITHOUT_CUSTOMERS = CATALOGUE.replace(

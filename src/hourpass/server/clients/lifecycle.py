@@ -21,13 +21,13 @@ from hourpass.server.audit.events import AuditEvent, Detail, Event, Origin, prin
 from hourpass.server.catalogue import store as catalogue
 from hourpass.server.clients import idempotency, model, secrets, store
 from hourpass.server.clients.idempotency import IdempotencyKey
-from hourpass.server.clients.model import KEEP, BadInput, Client, Conflict, Keep
+from hourpass.server.clients.model import KEEP, Client, Keep
 from hourpass.server.clients.secrets import ClientCredential, Secret
 from hourpass.server.db.engine import Database
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import DEFAULT
-from hourpass.server.refused import Forbidden, Missing, Stale
+from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
 from hourpass.server.rights import CLIENTS_WRITE
 
 _ATTEMPTS = 10

@@ -19,8 +19,7 @@ from hourpass.limits.rules import MAX_PER_MINUTE, is_limit
 from hourpass.server import identifiers
 from hourpass.server.audit.events import Actor, printable
 from hourpass.server.clients.secrets import ClientCredential
-from hourpass.server.refused import BadInput as BadInput
-from hourpass.server.refused import Conflict as Conflict
+from hourpass.server.refused import BadInput, Conflict
 
 MAX_NAME = 100
 MAX_DESCRIPTION = 1000
