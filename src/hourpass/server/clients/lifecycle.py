@@ -27,6 +27,7 @@ from hourpass.server.db.engine import Database
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import DEFAULT
+from hourpass.server.organizations.operations import UnknownOrganization
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
 from hourpass.server.rights import CLIENTS_WRITE
 
@@ -39,10 +40,6 @@ class NotFound(Missing):
 
     def __init__(self, client_id: str) -> None:
         super().__init__(f"there is no API client {printable(client_id, 40)}")
-
-
-class UnknownOrganization(BadInput):
-    """A new client's organization does not exist, or not for the caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +89,7 @@ def create(
             or not by.rights.sees(organization)
             or not organizations.get(connection, organization)
         ):
-            raise UnknownOrganization("organization", f"there is no organization {organization!r}")
+            raise UnknownOrganization(new.organization)
         if not by.rights.changes(organization):
             raise Forbidden(f"this caller may not change the organization {organization}")
         problem = catalogue.problem_with(connection, new.scopes, frozenset())

@@ -18,7 +18,7 @@ from hourpass.server.clients.model import (
     MAX_NAME,
 )
 from hourpass.server.organizations.model import DEFAULT
-from hourpass.server.refused import BadInput, Conflict, Forbidden
+from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
 from hourpass.server.rights import CLIENTS_WRITE
 
 router = Pages()
@@ -63,7 +63,7 @@ def create(visit: Visit) -> Response:
     except DoneBefore as before:
         client = lifecycle.read(visit.database, before.client_id, visit.origin)
         return shown_before(visit, client)
-    except (BadInput, Forbidden, Conflict) as wrong:
+    except (BadInput, Missing, Forbidden, Conflict) as wrong:
         return _form(visit, wrong)
     return created(visit, made)
 
