@@ -208,8 +208,13 @@ def test_of_two_scope_changes_on_the_same_version_one_lands(home: Installation) 
     database = meeting(home)
 
     def change(scope: str) -> Client:
-        wanted = frozenset({scope})
-        return lifecycle.set_scopes(database, made.client_id, wanted, TESTER, expected_version=1)
+        return lifecycle.update(
+            database,
+            made.client_id,
+            TESTER,
+            scopes=frozenset({scope}),
+            expected_versions=frozenset({1}),
+        )
 
     results = at_once(lambda: change("bookings:read"), lambda: change("invoices:read"))
 

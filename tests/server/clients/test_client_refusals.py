@@ -213,12 +213,18 @@ def test_an_old_version_is_a_conflict(home: Installation) -> None:
     seen = stored(home, client_id).version
     wanted = frozenset({"bookings:read"})
 
-    changed = lifecycle.set_scopes(database, client_id, wanted, TESTER, expected_version=seen)
+    def change(scopes: frozenset[str], version: int) -> Client:
+        expected = frozenset({version})
+        return lifecycle.update(
+            database, client_id, TESTER, scopes=scopes, expected_versions=expected
+        )
+
+    changed = change(wanted, seen)
 
     for version in (seen, changed.version + 1, 0, -1):
         for scopes in (wanted, frozenset({"customers:read"})):
             with pytest.raises(Conflict, match="look at it again"):
-                lifecycle.set_scopes(database, client_id, scopes, TESTER, expected_version=version)
+                change(scopes, version)
     assert stored(home, client_id) == changed
     assert changed.scopes == wanted
     assert len(home.events(client_id=client_id)) == 2

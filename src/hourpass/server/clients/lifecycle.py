@@ -164,21 +164,12 @@ def update(
     return _change(database, client_id, by, decide)
 
 
-def set_scopes(
-    database: Database,
-    client_id: str,
-    scopes: frozenset[str],
-    by: Origin,
-    *,
-    expected_version: int | None = None,
-) -> Client:
+def set_scopes(database: Database, client_id: str, scopes: frozenset[str], by: Origin) -> Client:
     """Replace the scopes; the secret stays, the next token has them.
 
-    Raises NotFound, Forbidden, BadInput. With `expected_version` raises Stale when the client is
-    not at that version any more.
+    Raises NotFound, Forbidden, BadInput.
     """
-    expected = None if expected_version is None else frozenset({expected_version})
-    return update(database, client_id, by, scopes=scopes, expected_versions=expected)
+    return update(database, client_id, by, scopes=scopes)
 
 
 def rotate_secret(
