@@ -134,10 +134,13 @@ class Client:
         """Not to be activated until the secret was rotated; a second report changes nothing."""
         if self.leaked_at is not None:
             return self
-        leaked = replace(self, leaked_at=now)
-        if suspend:
-            return replace(leaked.suspended(now, revoke_live_tokens=True), version=self.version + 1)
-        return replace(leaked, version=self.version + 1)
+        if not suspend:
+            return self._changed(leaked_at=now)
+        return self._changed(
+            leaked_at=now,
+            suspended_at=self.suspended_at or now,
+            token_generation=self.token_generation + 1,
+        )
 
     def with_tokens_revoked(self) -> "Client":
         """Online checks refuse every token issued so far."""
