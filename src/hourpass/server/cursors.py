@@ -35,14 +35,14 @@ class Cursors:
     def __init__(self, key: bytes) -> None:
         self._cipher = AESGCM(key)
 
-    def write(self, of: Mapping[str, object], place: object) -> str:
-        """A cursor for the list with these filters; `place` is JSON."""
+    def write(self, of: Mapping[str, object], position: object) -> str:
+        """A cursor for the list with these filters; `position` is JSON."""
         nonce = secrets.token_bytes(_NONCE)
-        sealed = self._cipher.encrypt(nonce, _json(place), _json(of))
+        sealed = self._cipher.encrypt(nonce, _json(position), _json(of))
         return base64.urlsafe_b64encode(nonce + sealed).rstrip(b"=").decode("ascii")
 
     def read(self, of: Mapping[str, object], cursor: str) -> Any:
-        """The place; raises BadCursor for what `write` did not make for this list."""
+        """The position; raises BadCursor for what `write` did not make for this list."""
         try:
             sealed = base64.b64decode(
                 cursor.encode("ascii") + b"=" * (-len(cursor) % 4), altchars=b"-_", validate=True

@@ -10,7 +10,7 @@ from hourpass.server.api.call import Call, needs
 from hourpass.server.api.document import PREFIX, described
 from hourpass.server.audit import export, store
 from hourpass.server.audit.events import printable
-from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.audit.store import EventFilter, Position
 from hourpass.server.cursors import BadCursor
 from hourpass.server.rights import AUDIT_READ
 
@@ -29,16 +29,16 @@ Reader = Annotated[Call, needs(AUDIT_READ)]
 def list_(call: Reader, query: Annotated[given.EventsWanted, Query()]) -> Response:
     """Those of the caller's organization; with `hourpass.organizations:read`, all."""
     filters: dict[str, object] = {"list": "events", **query.model_dump(exclude={"limit", "cursor"})}
-    place = call.place(filters, query.cursor)
+    position = call.position(filters, query.cursor)
     try:
-        before = None if place is None else Place.from_json(place)
+        before = None if position is None else Position.from_json(position)
     except ValueError:  # written by a version that had another order
         raise BadCursor from None
     wanted = _filter(call, query)
     with call.database.read() as connection:
         found = store.page(connection, wanted, limit=query.limit + 1, before=before)
     shown = found[: query.limit]
-    more = Place.of(shown[-1]).as_json() if len(found) > query.limit else None
+    more = Position.of(shown[-1]).as_json() if len(found) > query.limit else None
     return call.page([stored.as_json() for stored in shown], filters, more)
 
 

@@ -97,18 +97,20 @@ class Call:
                     return organization
         raise UnknownOrganization(organization)
 
-    def place(self, filters: dict[str, object], cursor: str | None) -> Any:
+    def position(self, filters: dict[str, object], cursor: str | None) -> Any:
         """Where the page begins; None: at the beginning."""
         return (
             None if cursor is None else self.installation.cursors.read(self._list(filters), cursor)
         )
 
     def page(
-        self, items: list[dict[str, object]], filters: dict[str, object], place: object
+        self, items: list[dict[str, object]], filters: dict[str, object], position: object
     ) -> JSONResponse:
         """A page, and a cursor when there is more."""
         more = (
-            None if place is None else self.installation.cursors.write(self._list(filters), place)
+            None
+            if position is None
+            else self.installation.cursors.write(self._list(filters), position)
         )
         return JSONResponse({"items": items, "next_cursor": more})
 

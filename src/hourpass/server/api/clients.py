@@ -94,7 +94,7 @@ def list_(call: Reader, query: Annotated[given.ClientsWanted, Query()]) -> Respo
         "list": "clients",
         **query.model_dump(exclude={"limit", "cursor"}),
     }
-    before = call.place(filters, query.cursor)
+    before = call.position(filters, query.cursor)
     with call.database.read() as connection:
         now = call.database.now(connection)
         found, more = store.page(connection, wanted, now, limit=query.limit, before=before)

@@ -48,8 +48,8 @@ def invite(call: Writer, new: given.NewOperator) -> Response:
 def list_(call: Reader, query: Annotated[given.OperatorsWanted, Query()]) -> Response:
     """The caller's organization's; with `hourpass.organizations:read`, every organization's."""
     filters: dict[str, object] = {"list": "operators", "organization": query.organization}
-    place = call.place(filters, query.cursor)
-    before = None if place is None else (datetime.fromisoformat(place[0]), str(place[1]))
+    position = call.position(filters, query.cursor)
+    before = None if position is None else (datetime.fromisoformat(position[0]), str(position[1]))
     home = call.visible(query.organization)
     with call.database.read() as connection:
         found = store.page(connection, limit=query.limit + 1, place=home, before=before)

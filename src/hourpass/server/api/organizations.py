@@ -43,8 +43,8 @@ def create(call: Writer, new: given.NewOrganization) -> Response:
 )
 def list_(call: Reader, query: Annotated[given.Page, Query()]) -> Response:
     """Every organization of the installation."""
-    place = call.place(_FILTERS, query.cursor)
-    before = None if place is None else (datetime.fromisoformat(place[0]), str(place[1]))
+    position = call.position(_FILTERS, query.cursor)
+    before = None if position is None else (datetime.fromisoformat(position[0]), str(position[1]))
     with call.database.read() as connection:
         found = store.page(connection, limit=query.limit + 1, before=before)
     shown = found[: query.limit]

@@ -112,14 +112,14 @@ def _exported(
         )
         store.record(connection, [event], database.now(connection))
         last = store.newest_id(connection)
-    read: store.Place | None = None
+    read: store.Position | None = None
     while True:
         with database.read() as connection:
             batch = store.following(connection, wanted, read, newest_id=last, limit=_AT_ONCE)
         yield from map(line, batch)
         if len(batch) < _AT_ONCE:
             return
-        read = store.Place.of(batch[-1])
+        read = store.Position.of(batch[-1])
 
 
 def _json_line(stored: StoredEvent) -> str:

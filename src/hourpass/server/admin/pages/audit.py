@@ -13,7 +13,7 @@ from hourpass.server.admin.sentences import Sentence, detail, sentence
 from hourpass.server.admin.visit import Visit
 from hourpass.server.audit import export, store
 from hourpass.server.audit.events import Event, StoredEvent, printable
-from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.audit.store import EventFilter, Position
 from hourpass.server.clients import store as clients
 from hourpass.server.cursors import BadCursor
 from hourpass.server.operators import store as operators
@@ -46,14 +46,14 @@ def list_(visit: Visit) -> Response:
     before = None
     if visit.query.get("cursor"):
         try:
-            before = Place.from_json(cursors.read(about, visit.query["cursor"]))
+            before = Position.from_json(cursors.read(about, visit.query["cursor"]))
         except (BadCursor, ValueError):  # the filters are others now: from the beginning
             return visit.redirect(f"/admin/audit?{_query(filters)}")
     with visit.database.read() as connection:
         newest = store.newest_id(connection)
         found = store.page(connection, wanted, limit=_PAGE + 1, before=before)
     shown = found[:_PAGE]
-    cursor = cursors.write(about, Place.of(shown[-1]).as_json()) if len(found) > _PAGE else None
+    cursor = cursors.write(about, Position.of(shown[-1]).as_json()) if len(found) > _PAGE else None
     return visit.page(
         "audit/list.html",
         rows=tell(visit, shown),
