@@ -29,7 +29,7 @@ MAX_OPEN = 50
 _EVERY_S = 2.0
 _SEND_WITHIN_S = 10.0
 _AT_ONCE = 50
-# Places of their own: anyio's common ones are the management API's, and a database that hangs
+# Slots of their own: anyio's common ones are the management API's, and a database that hangs
 # takes all of those.
 _looks = anyio.CapacityLimiter(4)
 _HEART_BEAT = b": still here\n\n"
