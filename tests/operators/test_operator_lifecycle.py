@@ -22,9 +22,9 @@ def office(installation: Installation) -> Office:
     return Office(installation)
 
 
-def invite(office: Office, email: str, role: Role, place: str | None = None) -> OneTimeLink:
+def invite(office: Office, email: str, role: Role, organization: str | None = None) -> OneTimeLink:
     """Somebody new; the link."""
-    made = lifecycle.set_role(office.database, email, place, role, TESTER)
+    made = lifecycle.set_role(office.database, email, organization, role, TESTER)
     assert made.link is not None
     return made.link
 
@@ -142,9 +142,9 @@ def test_a_role_for_somebody_who_has_signed_up_needs_no_link(office: Office) -> 
 
 def test_an_unknown_organization_is_refused(office: Office) -> None:
     """Also one that no database could hold."""
-    for place in ("nowhere", "", "a\0", "\ud800"):
+    for organization in ("nowhere", "", "a\0", "\ud800"):
         with pytest.raises(BadInput, match="no such organization"):
-            lifecycle.set_role(office.database, "ana@example.com", place, Role.ADMIN, TESTER)
+            lifecycle.set_role(office.database, "ana@example.com", organization, Role.ADMIN, TESTER)
     assert office.read("ana@example.com") is None
 
 
@@ -155,9 +155,9 @@ def test_an_owner_of_an_organization_invites_only_there(office: Office) -> None:
     made = lifecycle.set_role(office.database, "ben@example.com", "acme", Role.OWNER, owner)
 
     assert made.link is not None
-    for place in (None, "default"):
+    for organization in (None, "default"):
         with pytest.raises(NotAllowed):
-            lifecycle.set_role(office.database, "c@example.com", place, Role.AUDITOR, owner)
+            lifecycle.set_role(office.database, "c@example.com", organization, Role.AUDITOR, owner)
     assert office.read("c@example.com") is None
 
 
@@ -221,8 +221,8 @@ def test_nobody_gets_a_link_into_an_account_stronger_than_they_are(office: Offic
 
 def test_an_account_made_in_one_organization_is_not_believed_in_another(office: Office) -> None:
     """Else an owner could sign up as somebody else, and wait for the invitation elsewhere."""
-    for place in ("acme", "other"):
-        office.add_organization(place)
+    for organization in ("acme", "other"):
+        office.add_organization(organization)
     acme = acting(office.hire("ana@example.com", Role.OWNER, "acme"))
     other = acting(office.hire("ben@example.com", Role.OWNER, "other"))
     made = lifecycle.set_role(office.database, "ceo@example.com", "acme", Role.AUDITOR, acme)

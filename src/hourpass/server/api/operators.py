@@ -33,8 +33,8 @@ Writer = Annotated[Call, needs(OPERATORS_WRITE)]
 )
 def invite(call: Writer, new: given.NewOperator) -> Response:
     """For somebody who has yet to sign up the answer has a link, good once and for 72 hours."""
-    place = call.visible(new.organization) or call.client.organization
-    made = lifecycle.set_role(call.database, new.email, place, new.role, call.origin)
+    organization = call.visible(new.organization) or call.client.organization
+    made = lifecycle.set_role(call.database, new.email, organization, new.role, call.origin)
     return _with_link(call, made, status_code=201)
 
 
@@ -52,7 +52,7 @@ def list_(call: Reader, query: Annotated[given.OperatorsWanted, Query()]) -> Res
     before = None if position is None else (datetime.fromisoformat(position[0]), str(position[1]))
     home = call.visible(query.organization)
     with call.database.read() as connection:
-        found = store.page(connection, limit=query.limit + 1, place=home, before=before)
+        found = store.page(connection, limit=query.limit + 1, organization=home, before=before)
     shown, more = found[: query.limit], None
     if len(found) > query.limit:
         more = [shown[-1].created_at.isoformat(), shown[-1].operator_id]
@@ -99,8 +99,8 @@ def set_role(
 ) -> Response:
     """The link, when there is one, takes the place of any that was made before."""
     operator = lookup.read(call.database, operator_id, call.origin)
-    place = call.visible(organization_id)
-    made = lifecycle.set_role(call.database, operator.email, place, wanted.role, call.origin)
+    organization = call.visible(organization_id)
+    made = lifecycle.set_role(call.database, operator.email, organization, wanted.role, call.origin)
     return _with_link(call, made)
 
 
@@ -114,8 +114,8 @@ def set_role(
 def take_role(call: Writer, operator_id: str, organization_id: str) -> Response:
     """Whoever has no role left is removed."""
     operator = lookup.read(call.database, operator_id, call.origin)
-    place = call.visible(organization_id)
-    lifecycle.take_role(call.database, operator.email, place, call.origin)
+    organization = call.visible(organization_id)
+    lifecycle.take_role(call.database, operator.email, organization, call.origin)
     return Response(status_code=204)
 
 

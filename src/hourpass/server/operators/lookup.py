@@ -8,11 +8,11 @@ from hourpass.server.operators import model, store
 from hourpass.server.operators.model import NotFound, Operator, Powers
 
 
-def listed(database: Database, by: Origin, place: str | None = None) -> list[Operator]:
+def listed(database: Database, by: Origin, organization: str | None = None) -> list[Operator]:
     """The operators that the caller may know of, with the roles that it may know of."""
     with database.read() as connection:
         powers = powers_of(connection, by)
-        every = store.every(connection, place)
+        every = store.every(connection, organization)
     seen = (model.seen_by(powers, operator) for operator in every)
     return [operator for operator in seen if operator is not None]
 

@@ -41,7 +41,7 @@ def list_(visit: Visit) -> Response:
     """A page of events, newest first."""
     filters = _filters(visit.query)
     wanted, fault = _wanted(visit, filters)
-    about: dict[str, object] = {"page": "audit", "place": visit.place, **filters}
+    about: dict[str, object] = {"page": "audit", "organization": visit.organization, **filters}
     cursors = visit.context.cursors()
     before = None
     if visit.query.get("cursor"):
@@ -92,7 +92,9 @@ def export_(visit: Visit) -> Response:
         raise BadInput("since", fault)
     form = export.FORMATS[chosen]
     headers = {"Content-Disposition": f"attachment; filename=audit-log.{chosen}"}
-    pieces = export.pieces(form, visit.database, wanted, visit.origin, organization=visit.place)
+    pieces = export.pieces(
+        form, visit.database, wanted, visit.origin, organization=visit.organization
+    )
     return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
 
 
@@ -128,7 +130,7 @@ def _wanted(visit: Visit, filters: Mapping[str, str]) -> tuple[EventFilter, str]
         client_id=filters["client_id"] or None,
         event=filters["event"] or None,
         actor=_actor(visit, filters["actor"]) or None,
-        organization=visit.place,
+        organization=visit.organization,
     )
     try:
         since, until = _moment(filters["since"]), _moment(filters["until"])

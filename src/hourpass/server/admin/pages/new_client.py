@@ -40,7 +40,7 @@ def create(visit: Visit) -> Response:
             description=visit.value("description"),
             expires_in_days=_days(visit.value("expires_in_days")),
             limit_per_minute=typed_limit(visit.value("limit_per_minute")),
-            organization=visit.place or visit.value("organization") or DEFAULT,
+            organization=visit.organization or visit.value("organization") or DEFAULT,
         )
         made = lifecycle.create(
             visit.database,
@@ -89,7 +89,7 @@ def _form(visit: Visit, wrong: Exception | None = None) -> Response:
         limit_per_minute=visit.value("limit_per_minute"),
         max_per_minute=MAX_PER_MINUTE,
         organization=visit.value("organization") or DEFAULT,
-        asks_where=visit.place is None and len(visit.places) > 1,
+        asks_where=visit.organization is None and len(visit.organizations) > 1,
         groups=scope_choices.groups(visit.context.catalogue(), visit.rights, chosen),
         max_name=MAX_NAME,
         max_description=MAX_DESCRIPTION,

@@ -24,7 +24,7 @@ def list_(visit: Visit) -> Response:
     built_in = {**MANAGEMENT_SCOPES, **introspection}
     names = [scope.name for api in catalogue.apis for scope in api.scopes] + [*built_in]
     with visit.database.read() as connection:
-        holders = store.holders(connection, names, visit.place, at_most=_COUNTED)
+        holders = store.holders(connection, names, visit.organization, at_most=_COUNTED)
     return visit.page(
         "scopes/list.html", catalogue=catalogue, built_in=built_in, holders=holders, most=_COUNTED
     )

@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from hourpass.server.admin import refusals
 from hourpass.server.admin.pages.passkeys import party_of
 from hourpass.server.admin.routing import Pages
-from hourpass.server.admin.visit import PLACE_COOKIE, Visit
+from hourpass.server.admin.visit import ORGANIZATION_COOKIE, Visit
 from hourpass.server.operators import lifecycle
 from hourpass.server.operators.credentials import passkeys
 from hourpass.server.operators.credentials.passkeys import PasskeyRefused
@@ -101,13 +101,13 @@ def sign_out(visit: Visit) -> Response:
     return visit.end_session(visit.redirect("/admin/sign-in"))
 
 
-@router.post("/place")
-def choose_place(visit: Visit) -> Response:
+@router.post("/organization")
+def choose_organization(visit: Visit) -> Response:
     """Which organization to look at; it is remembered in the browser."""
-    response = visit.go_on()
+    response, chosen = visit.go_on(), visit.value("organization")
     response.set_cookie(
-        PLACE_COOKIE,
-        visit.value("place") if visit.value("place") in [p.id for p in visit.places] else "",
+        ORGANIZATION_COOKIE,
+        chosen if any(each.id == chosen for each in visit.organizations) else "",
         path="/",
         secure=visit.site.secure,
         httponly=True,
