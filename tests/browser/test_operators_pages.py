@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
+from hourpass.server import identifiers
 from hourpass.server.operators import lifecycle, store
 from hourpass.server.operators.lifecycle import DeadLink
 from hourpass.server.operators.model import Operator, Role
@@ -197,6 +199,35 @@ def test_who_may_only_look_has_no_buttons(desk: Desk, acme: Acme) -> None:
     after = _read(desk, acme.owner.email)
     assert after is not None
     assert after.roles == {acme.id: Role.OWNER}
+
+
+@pytest.mark.main_flow
+def test_a_long_list_of_people_has_pages(desk: Desk, acme: Acme) -> None:
+    """The newest first, each once; a cursor of another list begins this one."""
+    with desk.database.write() as connection:
+        now = desk.database.now(connection)
+        for number in range(50):
+            person = Operator(
+                operator_id=identifiers.new_id("opr_"),
+                email=f"p{number}-{id(desk)}@example.com",
+                roles={acme.id: Role.AUDITOR},
+                created_at=now + timedelta(seconds=number),
+                created_by=TESTER.actor,
+            )
+            store.add(connection, person)
+    page = desk.open("/admin/operators")
+    names = page.locator("td.first .name")
+
+    expect(page.get_by_role("main")).to_contain_text("50 people on this page")
+    assert names.all_inner_texts() == [f"p{n}-{id(desk)}@example.com" for n in reversed(range(50))]
+    page.get_by_role("link", name="Older").click()
+    expect(names).to_have_text([acme.auditor.email, acme.owner.email])
+    cursor = page.url.partition("?")[2]
+    page.get_by_role("link", name="Newest").click()
+    expect(names).to_have_count(50)
+
+    page.goto(f"/admin/operators?{cursor[:-1]}")
+    expect(page).to_have_url(f"{desk.server.url}/admin/operators")
 
 
 @pytest.mark.parametrize(

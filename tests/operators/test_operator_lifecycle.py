@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, acting
 
-from hourpass.server.operators import lifecycle, lookup
+from hourpass.server.audit.events import Origin
+from hourpass.server.operators import lifecycle, lookup, store
 from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.lifecycle import DeadLink, OneTimeLink
 from hourpass.server.operators.model import NotAllowed, NotFound, Operator, Role
@@ -202,6 +203,48 @@ def test_people_of_another_organization_do_not_exist(office: Office) -> None:
             lifecycle.reset(office.database, email, owner)
     assert [o.email for o in lookup.listed(office.database, owner)] == ["ana@example.com"]
     assert len(lookup.listed(office.database, TESTER)) == 2
+
+
+def paged(office: Office, by: Origin, organization: str | None, limit: int) -> list[str]:
+    """The addresses on all pages; each page but the last is full."""
+    found: list[str] = []
+    more: tuple[datetime, str] | None = None
+    while True:
+        people, more = lookup.page(office.database, by, organization, limit=limit, before=more)
+        found += [operator.email for operator in people]
+        if more is None:
+            return found
+        assert len(people) == limit
+
+
+def test_pages_hold_each_person_once_newest_first(office: Office) -> None:
+    """Also people of one moment; those of the installation are for its own people only."""
+    office.add_organization("acme")
+    chief = acting(office.hire("chief@example.com"))
+    owner = acting(office.hire("ana@example.com", Role.OWNER, "acme"))
+    with office.database.write() as connection:
+        now = office.database.now(connection)
+        made = [
+            Operator(
+                operator_id=f"opr_{number:020}",
+                email=f"p{number}@example.com",
+                roles={"acme": Role.AUDITOR} if number % 2 else {"default": Role.AUDITOR},
+                created_at=now,
+                created_by=TESTER.actor,
+            )
+            for number in range(6)
+        ]
+        for operator in made:
+            store.add(connection, operator)
+    newest = [operator.email for operator in reversed(made)]
+
+    for limit in (1, 2, 3, 8, 9):
+        everybody = [*newest, "ana@example.com", "chief@example.com"]
+        assert paged(office, chief, None, limit) == everybody, limit
+        assert paged(office, chief, "acme", limit) == [*newest[::2], "ana@example.com"], limit
+        assert paged(office, owner, "acme", limit) == [*newest[::2], "ana@example.com"], limit
+    people, _ = lookup.page(office.database, owner, None, limit=9)
+    assert {operator.email for operator in people} == {*newest[::2], "ana@example.com"}
 
 
 def test_nobody_gets_a_link_into_an_account_stronger_than_they_are(office: Office) -> None:

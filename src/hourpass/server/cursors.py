@@ -9,6 +9,7 @@ import json
 import secrets
 from binascii import Error
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -18,6 +19,8 @@ from hourpass.server.refused import BadInput
 
 MAX_LENGTH = 300
 _NONCE = 12
+Made = tuple[datetime, str]
+"""A position in a list of the newest first: when a thing was made, and its ID."""
 
 
 class BadCursor(BadInput):
@@ -51,6 +54,16 @@ class Cursors:
         except (InvalidTag, ValueError, Error):
             raise BadCursor from None
         return json.loads(plain)
+
+
+def made_as_json(made: Made | None) -> list[str] | None:
+    """What a cursor holds of it; None where no page follows."""
+    return None if made is None else [made[0].isoformat(), made[1]]
+
+
+def made_from_json(position: Any) -> Made | None:
+    """What `made_as_json` made."""
+    return None if position is None else (datetime.fromisoformat(position[0]), position[1])
 
 
 def _json(value: object) -> bytes:

@@ -4,7 +4,6 @@ Roles in the installation itself are neither shown nor given here: no API client
 for the installation, and nobody gives what they lack.
 """
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -13,7 +12,8 @@ from fastapi.responses import JSONResponse, Response
 from hourpass.server.api import given, shapes
 from hourpass.server.api.call import Call, needs
 from hourpass.server.api.document import PREFIX, described
-from hourpass.server.operators import lifecycle, lookup, model, store, wire
+from hourpass.server.cursors import made_as_json, made_from_json
+from hourpass.server.operators import lifecycle, lookup, wire
 from hourpass.server.operators.lifecycle import Invited
 from hourpass.server.rights import OPERATORS_READ, OPERATORS_WRITE
 
@@ -48,17 +48,10 @@ def invite(call: Writer, new: given.NewOperator) -> Response:
 def list_(call: Reader, query: Annotated[given.OperatorsWanted, Query()]) -> Response:
     """The caller's organization's; with `hourpass.organizations:read`, every organization's."""
     filters: dict[str, object] = {"list": "operators", "organization": query.organization}
-    position = call.position(filters, query.cursor)
-    before = None if position is None else (datetime.fromisoformat(position[0]), str(position[1]))
+    before = made_from_json(call.position(filters, query.cursor))
     home = call.visible(query.organization)
-    with call.database.read() as connection:
-        found = store.page(connection, limit=query.limit + 1, organization=home, before=before)
-    shown, more = found[: query.limit], None
-    if len(found) > query.limit:
-        more = [shown[-1].created_at.isoformat(), shown[-1].operator_id]
-    powers = model.Powers.of_rights(call.rights)
-    seen = (model.seen_by(powers, operator) for operator in shown)
-    return call.page([wire.as_json(each) for each in seen if each is not None], filters, more)
+    found, more = lookup.page(call.database, call.origin, home, limit=query.limit, before=before)
+    return call.page([wire.as_json(each) for each in found], filters, made_as_json(more))
 
 
 @router.get(

@@ -82,14 +82,20 @@ def page(
     limit: int,
     organization: str | None = None,
     before: tuple[datetime, str] | None = None,
+    of_installation: bool = False,
 ) -> list[Operator]:
-    """Up to `limit` operators with a role in any organization, or in that one, newest first."""
-    roles = select(membership.c.operator_id).where(
-        membership.c.organization.is_not(None)
-        if organization is None
-        else membership.c.organization == organization
-    )
-    query = select(table).where(table.c.operator_id.in_(roles))
+    """Up to `limit` operators with a role in any organization, or in that one, newest first.
+
+    `of_installation`: those with a role in the installation are among those of any organization.
+    """
+    query = select(table)
+    if organization is not None or not of_installation:
+        roles = select(membership.c.operator_id).where(
+            membership.c.organization.is_not(None)
+            if organization is None
+            else membership.c.organization == organization
+        )
+        query = query.where(table.c.operator_id.in_(roles))
     if before is not None:
         moment, operator_id = before
         query = query.where(

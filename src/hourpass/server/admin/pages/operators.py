@@ -6,11 +6,13 @@ from starlette.responses import Response
 
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
+from hourpass.server.cursors import BadCursor, made_as_json, made_from_json
 from hourpass.server.operators import lookup, model
 from hourpass.server.operators.model import NotAllowed, Operator, Role
 from hourpass.server.rights import OPERATORS_READ, OPERATORS_WRITE
 
 router = Pages()
+_PAGE = 50
 MEANING = {
     Role.OWNER: "Everything there, people included.",
     Role.ADMIN: "Everything about API clients; sees the rest.",
@@ -32,11 +34,23 @@ class Membership:
 
 @router.get("/operators", needs=OPERATORS_READ)
 def list_(visit: Visit) -> Response:
-    """The people that the visitor may know of, by address."""
-    people = lookup.listed(visit.database, visit.origin, visit.organization)
+    """A page of the people that the visitor may know of, newest first."""
+    about: dict[str, object] = {"page": "operators", "organization": visit.organization}
+    cursors = visit.context.cursors()
+    before = None
+    if visit.query.get("cursor"):
+        try:
+            before = made_from_json(cursors.read(about, visit.query["cursor"]))
+        except BadCursor:  # another organization is looked at now: from the beginning
+            return visit.redirect("/admin/operators")
+    people, more = lookup.page(
+        visit.database, visit.origin, visit.organization, limit=_PAGE, before=before
+    )
     return visit.page(
         "operators/list.html",
         people=[(each, memberships(visit, each)) for each in people],
+        first=before is None,
+        older=None if more is None else cursors.write(about, made_as_json(more)),
         meaning=MEANING,
         may_write=bool(may_give_in(visit)),
     )
