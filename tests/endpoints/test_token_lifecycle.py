@@ -1,4 +1,4 @@
-"""The seed, sentence by sentence: what becomes of tokens when operators act on a client.
+"""Sentence by sentence, what is required of tokens when operators act on a client.
 
 The deeds are done here, the server is another process: what it says next is what it saw.
 """

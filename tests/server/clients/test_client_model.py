@@ -1,4 +1,4 @@
-"""The seed's life of a client, as pure values: any sequence of deeds keeps its table true."""
+"""The life of a client, as pure values: any sequence of deeds keeps the table of states true."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -49,7 +49,7 @@ class Told:
     changes: int = 0
 
     def status(self, now: datetime) -> str:
-        """The seed's table."""
+        """The table of states."""
         if self.expires_at is not None and now >= self.expires_at:
             return "expired"
         return "suspended" if self.suspended else "active"
@@ -157,7 +157,7 @@ class Life(RuleBasedStateMachine):
 
 
 @pytest.mark.spec("seed", "Client lifecycle", "API clients move through the following states")
-def test_any_sequence_of_deeds_and_clock_keeps_the_seeds_table_true() -> None:
+def test_any_sequence_of_deeds_and_clock_keeps_the_table_of_states_true() -> None:
     """And each deed changes what it is for, and nothing else."""
     run_state_machine_as_test(Life)
 

@@ -31,7 +31,7 @@ _LETTERS = re.compile(r"[^\W_]+")
 
 
 class Status(StrEnum):
-    """The seed's table, less *deleted*, which has no row."""
+    """The states of a client that has a row; one that was deleted has none."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
