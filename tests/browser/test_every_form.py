@@ -29,7 +29,6 @@ FIELDS = [
     "new",
     "email",
     "role",
-    "place",
     "id",
     "token",
     "step",

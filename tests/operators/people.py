@@ -78,9 +78,11 @@ class Office:
             )
         return name
 
-    def hire(self, email: str, role: Role = Role.OWNER, place: str | None = None) -> Operator:
+    def hire(
+        self, email: str, role: Role = Role.OWNER, organization: str | None = None
+    ) -> Operator:
         """Invite somebody, who accepts."""
-        made = lifecycle.set_role(self.database, email, place, role, TESTER)
+        made = lifecycle.set_role(self.database, email, organization, role, TESTER)
         assert made.link is not None
         return lifecycle.use_link(self.database, HASHING, made.link.token, PASSWORD, TESTER)
 

@@ -23,7 +23,7 @@ def nowhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.spec("contract", "Settings", "HOURPASS_HOST, _PORT, _WORKERS 127.0.0.1, 8080, 1")
-def test_the_defaults_are_the_contracts(tmp_path: Path) -> None:
+def test_the_defaults_are_the_promised_ones(tmp_path: Path) -> None:
     """With nothing set but where the data is."""
     settings = load(tmp_path)
 

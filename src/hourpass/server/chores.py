@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hourpass.server.audit import upkeep
-from hourpass.server.clients import once, rollup
+from hourpass.server.clients import idempotency, rollup
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.session_lock import SessionLock
@@ -46,7 +46,7 @@ def _keep_timetable(context: Context) -> None:
 
 
 def _purge_idempotency_keys(context: Context) -> None:
-    once.purge(context.database)
+    idempotency.purge(context.database)
 
 
 def _purge_revoked_tokens(context: Context) -> None:

@@ -10,8 +10,15 @@ from dataclasses import dataclass
 
 from hourpass.server.refused import Forbidden
 
+# The management scopes: every other room names them by these, so that a slip is an error.
 CLIENTS_READ = "hourpass.clients:read"
 CLIENTS_WRITE = "hourpass.clients:write"
+AUDIT_READ = "hourpass.audit:read"
+CATALOGUE_READ = "hourpass.catalogue:read"
+KEYS_READ = "hourpass.keys:read"
+KEYS_WRITE = "hourpass.keys:write"
+OPERATORS_READ = "hourpass.operators:read"
+OPERATORS_WRITE = "hourpass.operators:write"
 ORGANIZATIONS_READ = "hourpass.organizations:read"
 ORGANIZATIONS_WRITE = "hourpass.organizations:write"
 _EVERYWHERE = frozenset({ORGANIZATIONS_READ, ORGANIZATIONS_WRITE})

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from hourpass.oauth.metadata import WELL_KNOWN
 from hourpass.server.endpoints.http import ROUTE, Scope
 
+# What the app serves, by name: a test holds the two together.
 _ENDPOINTS = {
     "/token": "token",
     "/introspect": "introspect",

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from hourpass.server.audit import store
 from hourpass.server.audit.events import SYSTEM, Actor, AuditEvent, Event, Origin, StoredEvent
-from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.audit.store import EventFilter, Position
 from hourpass.server.db.engine import Dialect
 from support.installation import Installation
 
@@ -147,7 +147,7 @@ def test_pages_add_up(connection: Connection, limit: int) -> None:
     """Each page begins after the last event of the one before."""
     found: list[StoredEvent] = []
     for _ in range(len(WRITTEN) + 1):
-        before = Place.of(found[-1]) if found else None
+        before = Position.of(found[-1]) if found else None
         found += store.page(connection, EventFilter(), limit=limit, before=before)
 
     assert [facts(stored) for stored in found] == expected(6, *range(6))[::-1]

@@ -34,8 +34,8 @@ def faults(text: str) -> list[str]:
 
 
 @pytest.mark.spec("contract", "Catalogue", "A scope is resource:permission, has a description")
-def test_the_contracts_example() -> None:
-    """As it stands in the contract."""
+def test_a_file_with_every_member() -> None:
+    """Becomes the API with its scope and grants."""
     (api,) = file.parse(
         """
         [[api]]

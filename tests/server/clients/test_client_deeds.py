@@ -10,10 +10,11 @@ from sqlalchemy.exc import DBAPIError
 
 from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.lifecycle import NewClient, NotFound
-from hourpass.server.clients.model import Client, Conflict, Status
+from hourpass.server.clients.model import Client, Status
 from hourpass.server.clients.secrets import proves
 from hourpass.server.db.engine import Database
 from hourpass.server.db.schema import client as client_table
+from hourpass.server.refused import Conflict
 from support.installation import TESTER, Installation
 
 Deed = Callable[[Database, str], object]

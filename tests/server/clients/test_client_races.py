@@ -10,9 +10,10 @@ from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
 from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.lifecycle import NewClient, NotFound, WithSecret
-from hourpass.server.clients.model import BadInput, Client, Conflict
+from hourpass.server.clients.model import Client
 from hourpass.server.clients.secrets import Secret, proves
 from hourpass.server.db.engine import Database
+from hourpass.server.refused import BadInput, Conflict
 from support.installation import CATALOGUE, TESTER, Credentials, Installation
 
 WITHOUT_PROFILE = CATALOGUE.replace(
@@ -207,8 +208,13 @@ def test_of_two_scope_changes_on_the_same_version_one_lands(home: Installation) 
     database = meeting(home)
 
     def change(scope: str) -> Client:
-        wanted = frozenset({scope})
-        return lifecycle.set_scopes(database, made.client_id, wanted, TESTER, expected_version=1)
+        return lifecycle.update(
+            database,
+            made.client_id,
+            TESTER,
+            scopes=frozenset({scope}),
+            expected_versions=frozenset({1}),
+        )
 
     results = at_once(lambda: change("bookings:read"), lambda: change("invoices:read"))
 

@@ -6,7 +6,9 @@ import pytest
 
 from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.lifecycle import NewClient, NotFound
-from hourpass.server.clients.model import BadInput, Client, Conflict
+from hourpass.server.clients.model import Client
+from hourpass.server.organizations.operations import UnknownOrganization
+from hourpass.server.refused import BadInput, Conflict
 from support.installation import CATALOGUE, TESTER, Installation
 
 WITHOUT_CUSTOMERS = CATALOGUE.replace(
@@ -151,15 +153,14 @@ def test_a_retired_scope_stays_with_its_holder_and_goes_to_nobody_else(
 def test_an_organization_that_is_not_there_is_refused(
     home: Installation, organization: str
 ) -> None:
-    """As a value that cannot be accepted, whatever its octets; nothing is written."""
+    """Whatever its octets; nothing is written."""
     events = len(home.events())
 
-    with pytest.raises(BadInput) as refused:
+    with pytest.raises(UnknownOrganization) as refused:
         home.create(
             NewClient(name="Sync", scopes=frozenset({"customers:read"}), organization=organization)
         )
 
-    assert refused.value.member == "organization"
     assert str(refused.value).isprintable()
     assert len(str(refused.value)) < 200
     assert len(home.events()) == events
@@ -212,12 +213,18 @@ def test_an_old_version_is_a_conflict(home: Installation) -> None:
     seen = stored(home, client_id).version
     wanted = frozenset({"bookings:read"})
 
-    changed = lifecycle.set_scopes(database, client_id, wanted, TESTER, expected_version=seen)
+    def change(scopes: frozenset[str], version: int) -> Client:
+        expected = frozenset({version})
+        return lifecycle.update(
+            database, client_id, TESTER, scopes=scopes, expected_versions=expected
+        )
+
+    changed = change(wanted, seen)
 
     for version in (seen, changed.version + 1, 0, -1):
         for scopes in (wanted, frozenset({"customers:read"})):
             with pytest.raises(Conflict, match="look at it again"):
-                lifecycle.set_scopes(database, client_id, scopes, TESTER, expected_version=version)
+                change(scopes, version)
     assert stored(home, client_id) == changed
     assert changed.scopes == wanted
     assert len(home.events(client_id=client_id)) == 2

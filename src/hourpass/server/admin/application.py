@@ -40,9 +40,9 @@ from hourpass.server.request_ids import new_request_id
 MAX_BODY = 64 * 1024
 _MAX_FIELDS = 1000
 _MAX_PARAMETERS = 100
-_PLACES = 8
+_SLOTS = 8
 # Of their own: who floods the forms that anybody may send keeps out nobody who is signed in.
-_DOORS, _PLACES_AT_THE_DOORS = ("/admin/sign-in", "/admin/invitation"), 4
+_DOORS, _SLOTS_AT_THE_DOORS = ("/admin/sign-in", "/admin/invitation"), 4
 _FORM = b"application/x-www-form-urlencoded"
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -71,7 +71,7 @@ class AdminPages:
 
     def __init__(self, context: Context) -> None:
         self._site = Site(context)
-        self._inside, self._doors = _Room(_PLACES), _Room(_PLACES_AT_THE_DOORS)
+        self._inside, self._doors = _Room(_SLOTS), _Room(_SLOTS_AT_THE_DOORS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to its answer."""
@@ -130,9 +130,9 @@ class AdminPages:
 class _Room:
     """Threads, and the gate before them."""
 
-    def __init__(self, places: int) -> None:
-        self._limiter = anyio.CapacityLimiter(places)
-        self._gate = Gate(places)
+    def __init__(self, slots: int) -> None:
+        self._limiter = anyio.CapacityLimiter(slots)
+        self._gate = Gate(slots)
 
     async def answer(self, visit: Visit) -> Response:
         """The page. Raises Overloaded, TemporarilyUnavailable."""

@@ -29,7 +29,7 @@ from hourpass.server.organizations.model import Organization
 from hourpass.server.refused import Forbidden
 from hourpass.server.rights import NONE, Rights
 
-PLACE_COOKIE = "hourpass-place"
+ORGANIZATION_COOKIE = "hourpass-organization"
 _NEXT = re.compile(r"/admin/[A-Za-z0-9/_.~?&=%+*:-]{0,500}")
 
 
@@ -47,7 +47,7 @@ class Site:
         self.hashing = Passwords()
         self.templates = Templates(self.root)
         self.hours: dict[tuple[str | None, datetime], Period] = {}
-        """What was done in hours that are over, by place: it does not change any more."""
+        """What was done in hours that are over, by organization: it does not change any more."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +69,7 @@ class Visit:
     now: datetime
     route: str | None = None
     """The template of the path, once the page is found."""
-    _places: list[Organization] | None = None
+    _organizations: list[Organization] | None = None
 
     @property
     def context(self) -> Context:
@@ -128,9 +128,9 @@ class Visit:
     # --- what the visitor may do --------------------------------------------------------------
 
     @property
-    def places(self) -> list[Organization]:
+    def organizations(self) -> list[Organization]:
         """The organizations that the person may look at, by name."""
-        if self._places is None:
+        if self._organizations is None:
             powers = self.current.powers
             with self.database.read() as connection:
                 if powers.everywhere:
@@ -141,23 +141,23 @@ class Visit:
                         for name in powers.organizations
                         if (each := organizations.get(connection, name)) is not None
                     ]
-            self._places = sorted(found, key=lambda each: (each.name.casefold(), each.id))
-        return self._places
+            self._organizations = sorted(found, key=lambda each: (each.name.casefold(), each.id))
+        return self._organizations
 
     @property
-    def place(self) -> str | None:
+    def organization(self) -> str | None:
         """The organization that is looked at; None: all of them."""
         powers = self.current.powers
-        chosen = self.cookies.get(PLACE_COOKIE, "")
-        if any(place.id == chosen for place in self.places):
+        chosen = self.cookies.get(ORGANIZATION_COOKIE, "")
+        if any(each.id == chosen for each in self.organizations):
             return chosen
-        return None if powers.everywhere or not self.places else self.places[0].id
+        return None if powers.everywhere or not self.organizations else self.organizations[0].id
 
     @property
     def rights(self) -> Rights:
-        """What the person may do in that place, read now."""
-        place, powers = self.place, self.current.powers
-        return Rights(scopes=powers.within(place), organization=place)
+        """What the person may do there, read now."""
+        organization, powers = self.organization, self.current.powers
+        return Rights(scopes=powers.within(organization), organization=organization)
 
     @property
     def origin(self) -> Origin:

@@ -140,7 +140,7 @@ class _Answering:
         if self._is_over:
             raise ConnectionError("the caller was told that this took too long")
         if message["type"] == "http.response.start":
-            self._begins.set()  # by the app: after a problem it keeps its place until it is over
+            self._begins.set()  # by the app: after a problem it keeps its slot until it is over
         await self._pass_on(message)
 
     async def _pass_on(self, message: MutableMapping[str, Any]) -> None:

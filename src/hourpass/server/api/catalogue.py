@@ -10,10 +10,10 @@ from hourpass.server.api.call import Call, needs, whole
 from hourpass.server.api.document import PREFIX, described
 from hourpass.server.catalogue.model import MANAGEMENT_KEY, MANAGEMENT_SCOPES, Api, Scope
 from hourpass.server.catalogue.wire import api_as_json
+from hourpass.server.rights import CATALOGUE_READ
 
 router = APIRouter(prefix=PREFIX, tags=["Catalogue"])
 
-CATALOGUE_READ = "hourpass.catalogue:read"
 Reader = Annotated[Call, needs(CATALOGUE_READ)]
 
 

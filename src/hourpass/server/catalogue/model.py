@@ -5,22 +5,23 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from hourpass.oauth.grants import Grant
+from hourpass.server import rights
 from hourpass.server.audit.events import printable
 
 MANAGEMENT_KEY = "hourpass"
 RESERVED_PREFIX = "hourpass."
 INTROSPECT_PREFIX = "hourpass.introspect:"
 MANAGEMENT_SCOPES: dict[str, str] = {
-    "hourpass.clients:read": "List API clients and read them",
-    "hourpass.clients:write": "Create, change, rotate, suspend and delete API clients",
-    "hourpass.audit:read": "Read the audit trail",
-    "hourpass.catalogue:read": "Read the APIs and their scopes",
-    "hourpass.keys:read": "List signing keys",
-    "hourpass.keys:write": "Rotate signing keys",
-    "hourpass.operators:read": "List operators",
-    "hourpass.operators:write": "Invite, change and remove operators",
-    "hourpass.organizations:read": "See every organization",
-    "hourpass.organizations:write": "Create, change and suspend organizations",
+    rights.CLIENTS_READ: "List API clients and read them",
+    rights.CLIENTS_WRITE: "Create, change, rotate, suspend and delete API clients",
+    rights.AUDIT_READ: "Read the audit trail",
+    rights.CATALOGUE_READ: "Read the APIs and their scopes",
+    rights.KEYS_READ: "List signing keys",
+    rights.KEYS_WRITE: "Rotate signing keys",
+    rights.OPERATORS_READ: "List operators",
+    rights.OPERATORS_WRITE: "Invite, change and remove operators",
+    rights.ORGANIZATIONS_READ: "See every organization",
+    rights.ORGANIZATIONS_WRITE: "Create, change and suspend organizations",
 }
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9][a-z0-9._-]*")

@@ -3,7 +3,6 @@
 import hashlib
 import secrets
 
-_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _TOKEN_BYTES = 32
 
 
@@ -37,13 +36,3 @@ def digest(token: Token, purpose: str) -> bytes:
     """
     text = token.reveal().encode("utf-8", "surrogatepass")
     return hashlib.sha256(purpose.encode() + b"\0" + text).digest()
-
-
-def new_id(prefix: str) -> str:
-    """A random ID, never reused and no secret: the prefix and 20 letters."""
-    return prefix + letters(20)
-
-
-def letters(count: int) -> str:
-    """Random letters and digits that nobody mistakes for each other, 5 bits each."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(count))

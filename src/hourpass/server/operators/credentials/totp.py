@@ -7,6 +7,7 @@ from datetime import datetime
 import pyotp
 from sqlalchemy import Connection
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Event, Origin
 from hourpass.server.db.engine import Database
@@ -140,7 +141,7 @@ def _unsealed(master: MasterKeys, operator_id: str, sealed: bytes) -> str:
 
 
 def _new_codes(connection: Connection, operator_id: str) -> list[Token]:
-    codes = [tokens.letters(_LETTERS) for _ in range(RECOVERY_CODES)]
+    codes = [identifiers.letters(_LETTERS) for _ in range(RECOVERY_CODES)]
     digests = [_digest(operator_id, code) for code in codes]
     store.set_recovery_codes(connection, operator_id, digests)
     return [Token("-".join(code[at : at + 4] for at in range(0, _LETTERS, 4))) for code in codes]

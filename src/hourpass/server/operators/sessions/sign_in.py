@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import SYSTEM, AuditEvent, Detail, Event, Origin
 from hourpass.server.db.engine import Database
@@ -83,9 +84,7 @@ def sign_in(
     if signed_in is None:
         _failed(database, operator, "changed meanwhile", by)
         raise SignInRefused
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def give_code(
@@ -111,9 +110,7 @@ def give_code(
     if signed_in is None:
         _failed(database, operator, "code", by)
         raise SignInRefused
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def sign_in_with_passkey(
@@ -131,9 +128,7 @@ def sign_in_with_passkey(
     except PasskeyRefused:
         _failed(database, None, "passkey", by)
         raise
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def reauthenticate(
@@ -281,7 +276,7 @@ def _open(
     token = tokens.new()
     fresh = operators.get(connection, operator.operator_id) or operator
     session = Session(
-        session_id=tokens.new_id("ses_"),
+        session_id=identifiers.new_id("ses_"),
         operator_id=operator.operator_id,
         stage=stage,
         method=method,
@@ -300,6 +295,13 @@ def _open(
         store.forgive(connection, store.account_of(operator.operator_id))
         detail = {"method": method.value, "session": session.session_id}
         record(connection, Event.OPERATOR_SIGNED_IN, fresh, by, now, detail)
+    return signed_in
+
+
+def _with_access(signed_in: SignedIn) -> SignedIn:
+    """Itself; raises NoAccess for a person who may do nothing now."""
+    if Powers.of(signed_in.operator).empty:
+        raise NoAccess
     return signed_in
 
 
