@@ -150,6 +150,7 @@ def test_the_catalogue(management: Any) -> None:
     by_name = {scope.name: scope for scope in management.scopes()}
     assert by_name["customers:read"].grants == ("GET /customers",)
     assert by_name["customers:read"].api == "bookings"
+    assert by_name["customers:read"].organizations is None
     assert {"bookings", "billing"} <= {api.key for api in management.apis()}
 
 

@@ -52,6 +52,11 @@ class Rights:
         """Whether organizations other than the caller's own exist for it."""
         return self.organization is None or not _EVERYWHERE.isdisjoint(self.scopes)
 
+    @property
+    def only_organization(self) -> str | None:
+        """The one organization that exists for the caller; None: every one does."""
+        return None if self.sees_every_organization else self.organization
+
     def sees(self, organization: str | None) -> bool:
         """Whether what belongs to `organization` (None: to the installation) exists for it."""
         return self.sees_every_organization or (

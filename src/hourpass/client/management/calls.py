@@ -272,6 +272,7 @@ def _scope(members: Json) -> Scope:
         grants=tuple(members["grants"]),
         limit_per_minute=members.get("limit_per_minute"),
         retired=members["retired"],
+        organizations=_set_or_none(members.get("organizations")),
     )
 
 
@@ -283,6 +284,7 @@ def _api(members: Json) -> Api:
         base_url=members["base_url"],
         limit_per_minute=members.get("limit_per_minute"),
         retired=members["retired"],
+        organizations=_set_or_none(members.get("organizations")),
     )
 
 
@@ -299,6 +301,10 @@ def _event(members: Json) -> AuditEvent:
         ip=members["ip"],
         detail=members["detail"],
     )
+
+
+def _set_or_none(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
 
 
 def _time(text: str) -> datetime:

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hourpass.server.admin.render import Templates
 from hourpass.server.audit.events import SYSTEM, Origin
+from hourpass.server.catalogue.model import Catalogue
 from hourpass.server.clients.usage import Period
 from hourpass.server.context import Context
 from hourpass.server.db.engine import Database
@@ -158,6 +159,11 @@ class Visit:
         """What the person may do there, read now."""
         organization, powers = self.organization, self.current.powers
         return Rights(scopes=powers.within(organization), organization=organization)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """As it is for the person: without what is kept to organizations they do not see."""
+        return self.context.catalogue().within(self.rights.only_organization)
 
     @property
     def origin(self) -> Origin:

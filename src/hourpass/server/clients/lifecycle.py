@@ -92,7 +92,13 @@ def create(
             raise UnknownOrganization(new.organization)
         if not by.rights.changes(organization):
             raise Forbidden(f"this caller may not change the organization {organization}")
-        problem = catalogue.problem_with(connection, new.scopes, frozenset())
+        problem = catalogue.problem_with(
+            connection,
+            new.scopes,
+            frozenset(),
+            organization,
+            sees_others=by.rights.sees_every_organization,
+        )
         if problem is not None:
             raise BadInput("scopes", problem)
         _may_give(by, new.scopes)
@@ -337,7 +343,13 @@ def _change(
             if after is before:
                 return before
             if after.scopes != before.scopes:
-                problem = catalogue.problem_with(connection, after.scopes, before.scopes)
+                problem = catalogue.problem_with(
+                    connection,
+                    after.scopes,
+                    before.scopes,
+                    before.organization,
+                    sees_others=by.rights.sees_every_organization,
+                )
                 if problem is not None:
                     raise BadInput("scopes", problem)
                 _may_give(by, after.scopes - before.scopes)

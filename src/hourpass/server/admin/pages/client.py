@@ -185,7 +185,13 @@ def _scopes(
         "clients/scopes.html",
         status=412 if stale else 200 if wrong is None else 422,
         client=client,
-        groups=scope_choices.groups(catalogue, visit.rights, chosen, held=client.scopes),
+        groups=scope_choices.groups(
+            catalogue,
+            visit.rights,
+            chosen,
+            organization=client.organization,
+            held=client.scopes,
+        ),
         fault=words(wrong),
         stale=stale,
     )

@@ -53,7 +53,7 @@ def list_(visit: Visit) -> Response:
             *((status.value, status.value.capitalize()) for status in Status),
             (_EXPIRING, f"Expiring within {SOON.days} days"),
         ],
-        scopes=visit.context.catalogue(),
+        scopes=visit.catalogue,
         filters=filters,
         filtered=any(filters.values()),
         first=before is None,

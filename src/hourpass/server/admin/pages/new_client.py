@@ -79,6 +79,7 @@ def _days(text: str) -> int | None:
 
 def _form(visit: Visit, wrong: Exception | None = None) -> Response:
     chosen = frozenset(visit.values("scope"))
+    asks_where = visit.organization is None and len(visit.organizations) > 1
     return visit.page(
         "clients/new.html",
         status=200 if wrong is None else 422,
@@ -89,8 +90,13 @@ def _form(visit: Visit, wrong: Exception | None = None) -> Response:
         limit_per_minute=visit.value("limit_per_minute"),
         max_per_minute=MAX_PER_MINUTE,
         organization=visit.value("organization") or DEFAULT,
-        asks_where=visit.organization is None and len(visit.organizations) > 1,
-        groups=scope_choices.groups(visit.context.catalogue(), visit.rights, chosen),
+        asks_where=asks_where,
+        groups=scope_choices.groups(
+            visit.context.catalogue(),
+            visit.rights,
+            chosen,
+            organization=None if asks_where else visit.organization or DEFAULT,
+        ),
         max_name=MAX_NAME,
         max_description=MAX_DESCRIPTION,
         max_days=MAX_EXPIRES_IN_DAYS,

@@ -63,7 +63,7 @@ def _clients(visit: Visit) -> dict[str, object]:
 def _steps(visit: Visit, total: int) -> dict[str, bool]:
     """Which of the first steps are done, while no client has had a token yet."""
     management = visit.context.management_identifier
-    apis = [api for api in visit.context.catalogue().apis if api.identifier != management]
+    apis = [api for api in visit.catalogue.apis if api.identifier != management]
     return {"catalogue": bool(apis), "client": bool(total)}
 
 

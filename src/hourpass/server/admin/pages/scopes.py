@@ -15,7 +15,7 @@ _COUNTED = 1000
 @router.get("/scopes", needs=CATALOGUE_READ)
 def list_(visit: Visit) -> Response:
     """Every API with its scopes, those of the management API at the end."""
-    catalogue = visit.context.catalogue()
+    catalogue = visit.catalogue
     introspection = {
         INTROSPECT_PREFIX + api.key: f"Ask whether a token of the {api.name} is live (/introspect)"
         for api in catalogue.apis
