@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hourpass.server.backup import store
+from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S
 from hourpass.server.db import migrate, sqlite_copy
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.file_lock import FileLock, InUse
 from hourpass.server.db.sqlite import open_sqlite
 from hourpass.server.db.sqlite_copy import Progress
-
-_BUSY_TIMEOUT_S = 30.0
 
 
 class NotBackedUp(Exception):
@@ -65,7 +64,7 @@ def verified(copy: Path) -> str:
     found = sqlite_copy.faults(copy)
     if found:
         raise NotBackedUp(f"it is no sound SQLite database: {found[0]}")
-    database = open_sqlite(copy, busy_timeout_s=_BUSY_TIMEOUT_S)
+    database = open_sqlite(copy, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     try:
         schema = migrate.revision(database)
         ours = store.holds_installation(database)

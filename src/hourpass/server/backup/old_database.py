@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from hourpass.server.config import PREFIX, SettingsFault
+from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S
 from hourpass.server.db.engine import Database
 from hourpass.server.db.postgres import open_postgresql
 from hourpass.server.db.sqlite import open_sqlite
 
 _NAME = f"{PREFIX}OLD_DATABASE_URL"
-_BUSY_TIMEOUT_S = 30.0
 
 
 def open_old(environ: Mapping[str, str] | None = None) -> Database | None:
@@ -34,10 +34,10 @@ def open_old(environ: Mapping[str, str] | None = None) -> Database | None:
     if not url:
         return None
     if url.startswith(("postgresql://", "postgres://")):
-        return open_postgresql(url, statement_timeout_s=_BUSY_TIMEOUT_S)
+        return open_postgresql(url, statement_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     path = Path(url.removeprefix("sqlite:///"))
     if not url.startswith("sqlite:///") or not path.is_file():
         raise SettingsFault(
             [f"{_NAME}: give postgresql://<user>@<host>/<database> or sqlite:///<file>"]
         )
-    return open_sqlite(path, busy_timeout_s=_BUSY_TIMEOUT_S)
+    return open_sqlite(path, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)

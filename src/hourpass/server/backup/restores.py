@@ -13,6 +13,7 @@ from hourpass.server.backup import made_safe, store, swap
 from hourpass.server.backup.copies import NotBackedUp, draft_beside, drop_drafts, verified
 from hourpass.server.backup.differences import Difference, Survey, differences
 from hourpass.server.backup.made_safe import MadeSafe
+from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S
 from hourpass.server.db import migrate, sqlite_copy
 from hourpass.server.db.engine import Database, DatabaseUnavailable
 from hourpass.server.db.file_lock import FileLock, InUse
@@ -22,8 +23,6 @@ from hourpass.server.db.sqlite_copy import Progress
 from hourpass.server.keys import keyring
 from hourpass.server.keys.master import WrongMasterKey
 from hourpass.server.keys.operations import KeyPolicy
-
-_BUSY_TIMEOUT_S = 30.0
 
 
 class NotRestored(Exception):
@@ -119,7 +118,7 @@ def _restore_file(
         verified(draft)
     except NotBackedUp as fault:
         raise NotRestored(f"{file} cannot be restored: {fault}") from None
-    new = open_sqlite(draft, busy_timeout_s=_BUSY_TIMEOUT_S)
+    new = open_sqlite(draft, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     try:
         _bring_up_to_date(new, file, how.policy)
         backup = made_safe.look(new)
@@ -169,7 +168,7 @@ def _before(database: Path, backup: Survey) -> Survey | None:
     if not database.exists():
         return None
     try:
-        old = open_sqlite(database, busy_timeout_s=_BUSY_TIMEOUT_S)
+        old = open_sqlite(database, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     except DatabaseUnavailable:
         return None
     try:
