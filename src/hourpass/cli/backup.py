@@ -17,7 +17,8 @@ from hourpass.server.audit.events import printable
 from hourpass.server.backup import copies, old_database, restores
 from hourpass.server.backup.copies import NotBackedUp
 from hourpass.server.backup.differences import Difference
-from hourpass.server.backup.restores import NotRestored, Restore, Restored
+from hourpass.server.backup.made_safe import Restore
+from hourpass.server.backup.restores import NotRestored, Restored
 from hourpass.server.config import Settings
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, key_policy, open_context
 from hourpass.server.db.file_lock import FileLock, InUse
