@@ -10,20 +10,17 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 
-from sqlalchemy.dialects import postgresql, sqlite
-
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import SYSTEM, AuditEvent, Event, Origin
 from hourpass.server.catalogue import store as catalogue
 from hourpass.server.catalogue.model import Catalogue
 from hourpass.server.config import Settings
 from hourpass.server.cursors import Cursors
-from hourpass.server.db import files, migrate
+from hourpass.server.db import files, installation, migrate
 from hourpass.server.db import sqlite as embedded
-from hourpass.server.db.engine import Database, Dialect
+from hourpass.server.db.engine import Database
 from hourpass.server.db.file_lock import FileLock, InUse
 from hourpass.server.db.migrate import SchemaState
-from hourpass.server.db.schema import installation
 from hourpass.server.keys import keyring, operations, store
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.keys.master import MasterKeys, WrongMasterKey, generate
@@ -219,16 +216,9 @@ def _make_master_key(path: Path) -> None:
 def _initialise(database: Database, policy: KeyPolicy) -> None:
     """The first row of everything; of two processes at once one does it."""
     spares = policy.spares()
-    insert = postgresql.insert if database.dialect is Dialect.POSTGRESQL else sqlite.insert
     with database.write() as connection:
         now = database.now(connection)
-        made = connection.execute(
-            insert(installation)
-            .values(id=1, catalogue_version=1, keys_version=1, created_at=now)
-            .on_conflict_do_nothing()
-            .returning(installation.c.id)  # psycopg's rowcount would not tell
-        ).all()
-        if not made:
+        if not installation.add(connection, now):
             return
         default = Organization(id=DEFAULT, name="Default organization", created_at=now)
         organizations.add(connection, default)
