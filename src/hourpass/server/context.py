@@ -97,10 +97,8 @@ def open_context(
         )
         try:
             context.keyring()
-        except WrongMasterKey:
-            raise InstallationFault(
-                "the master key does not open this database's keys; set the one it was made with"
-            ) from None
+        except WrongMasterKey as fault:
+            raise InstallationFault(str(fault)) from None
     except BaseException:
         database.close()
         raise
