@@ -133,8 +133,9 @@ def test_a_bad_catalogue_changes_nothing(sqlite_installation: Installation, tmp_
 
     outcomes = each(sqlite_installation, [("scopes", "apply", str(f)) for f in [*files, missing]])
 
-    for outcome, words in zip(outcomes, bad.values(), strict=False):
+    for file, outcome, words in zip(files, outcomes, bad.values(), strict=False):
         assert words in refusal(outcome)
+        assert refusal(outcome).startswith(str(file))
     assert refusal(outcomes[-1]) == f"cannot read {missing}: No such file or directory"
     assert sqlite_installation.context.catalogue() == before
     assert len(sqlite_installation.events(event="catalogue.applied")) == 1

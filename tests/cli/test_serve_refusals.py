@@ -148,9 +148,10 @@ def test_a_bad_catalogue_keeps_the_server_from_starting(sqlite_installation: Ins
 
     lines = lines_of_refusal(sqlite_installation.command("serve"))
 
+    file = sqlite_installation.catalogue
     assert lines == [
-        "api bookings: identifier is missing",
-        "api bookings: needs at least one [[api.scope]]",
+        f"{file}: api bookings: identifier is missing",
+        f"{file}: api bookings: needs at least one [[api.scope]]",
     ]
     assert sqlite_installation.context.catalogue() == before
 

@@ -18,7 +18,7 @@ from rich.console import Console
 from hourpass import __version__
 from hourpass.cli.failures import guard
 from hourpass.cli.output import AsJson, print_json, refuse, say
-from hourpass.cli.scopes import read_text
+from hourpass.cli.scopes import faults_of, read_text
 from hourpass.server import config, context, http_server, logs
 from hourpass.server.app import EXIT_BROKEN, App
 from hourpass.server.audit.events import SYSTEM, Origin
@@ -110,13 +110,14 @@ def _see_to_catalogue(opened: Context) -> None:
     if opened.settings.catalogue is None and file.is_settings_only(text):
         return
     dry_run = opened.settings.is_postgresql
-    changes = catalogue.apply(
-        opened.database,
-        file.parse(text),
-        Origin(actor=SYSTEM),
-        management_identifier=opened.management_identifier,
-        dry_run=dry_run,
-    )
+    with faults_of(path):
+        changes = catalogue.apply(
+            opened.database,
+            file.parse(text),
+            Origin(actor=SYSTEM),
+            management_identifier=opened.management_identifier,
+            dry_run=dry_run,
+        )
     if changes and dry_run:
         _log.warning("the catalogue differs from %s; run `hourpass scopes apply %s`", path, path)
     elif changes:
