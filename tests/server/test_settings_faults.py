@@ -35,6 +35,18 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "sqlite without a file": ({"DATABASE_URL": "sqlite:///"}, "give sqlite:///<file> or"),
     "sqlite with options": ({"DATABASE_URL": "sqlite:///a?mode=ro"}, "give sqlite:///<file> or"),
     "sqlite in memory": ({"DATABASE_URL": "sqlite:///:memory:"}, "give sqlite:///<file> or"),
+    "PostgreSQL with a bad port": (
+        {"DATABASE_URL": "postgresql://u:hidden@h:x/db"},
+        "DATABASE_URL: libpq cannot read it: give postgresql://<user>@<host>/<database>",
+    ),
+    "PostgreSQL with a bad bracket": (
+        {"DATABASE_URL": "postgresql://u:hidden@[::1/db"},
+        "DATABASE_URL: libpq cannot read it: give postgresql://",
+    ),
+    "PostgreSQL with an option that is none": (
+        {"DATABASE_URL": "postgres://u:hidden@h/db?x=y"},
+        "DATABASE_URL: libpq cannot read it: give postgresql://",
+    ),
     "PostgreSQL without a key": ({"DATABASE_URL": POSTGRES}, "MASTER_KEY: required with Postgre"),
     "key no key": ({"MASTER_KEY": "hunter2"}, "MASTER_KEY: a master key is 32 random bytes"),
     "port no number": ({"PORT": "http"}, "PORT: Input should be a valid integer"),
@@ -103,6 +115,7 @@ def test_each_fault_is_named_by_its_variable(tmp_path: Path, named: str) -> None
     assert fault.startswith("HOURPASS_")
     assert said in fault
     assert "\n" not in fault
+    assert "hidden" not in fault
 
 
 TABLE_FAULTS: dict[str, tuple[str, str]] = {

@@ -161,7 +161,12 @@ class Settings(BaseModel):
     @classmethod
     def _database_url(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
-        if not text or text.startswith(("postgresql://", "postgres://")):
+        if text.startswith(("postgresql://", "postgres://")):
+            from hourpass.server.db import postgres  # loading it takes long: see context
+
+            postgres.read_url(text)
+            return value
+        if not text:
             return value
         file = text.removeprefix("sqlite:///")
         if file not in (text, "", ":memory:") and "?" not in file:
