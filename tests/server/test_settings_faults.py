@@ -20,7 +20,7 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "issuer without a host": ({"ISSUER": "https://"}, "ISSUER: give a URL such as"),
     "issuer with a bad bracket": ({"ISSUER": "https://[::1"}, "ISSUER: Invalid IPv6 URL"),
     "issuer with a bad port": ({"ISSUER": "https://a.example:99999"}, "ISSUER: Port out of range"),
-    "issuer with a slash": ({"ISSUER": "https://a.example/"}, "take the / at the end away"),
+    "issuer with a slash": ({"ISSUER": "https://a.example/"}, "ISSUER: remove the trailing /"),
     "issuer with a query": ({"ISSUER": "https://a.example?a"}, "without user, query and fragment"),
     "issuer with a fragment": ({"ISSUER": "https://a.example#"}, "without user, query and"),
     "issuer with a user": ({"ISSUER": "https://me@a.example"}, "without user, query and"),

@@ -73,8 +73,8 @@ class Settings(BaseModel):
         default=1,
         ge=1,
         le=256,
-        description="Processes that serve; above 1 only with PostgreSQL. `serve --workers` goes "
-        "before it.",
+        description="Processes that serve; above 1 only with PostgreSQL. `serve --workers` "
+        "overrides it.",
     )
     metrics_port: int | None = Field(
         default=None,
@@ -115,7 +115,11 @@ class Settings(BaseModel):
         description="What the report of a leaked secret does (`POST /leaks`): suspend its client "
         "and revoke its live tokens, or (`alert`) only put it on record.",
     )
-    tls_cert_file: Path | None = Field(default=None, description="PEM file: serve TLS itself.")
+    tls_cert_file: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate chain; with HOURPASS_TLS_KEY_FILE, Hourpass "
+        "serves HTTPS itself.",
+    )
     tls_key_file: Path | None = Field(default=None, description="PEM file: the private key.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged, to stderr: debug, info, warning or error."
@@ -152,7 +156,7 @@ class Settings(BaseModel):
         if parts.query or parts.fragment or "?" in value or "#" in value or "@" in parts.netloc:
             raise ValueError("a URL without user, query and fragment is needed")
         if value.endswith("/"):
-            raise ValueError("take the / at the end away")
+            raise ValueError("remove the trailing /")
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("use https: plain http is only for a loopback host")
         return value
