@@ -198,12 +198,15 @@ def test_a_database_that_cannot_be_used_is_told(
         assert "hunter2" not in outcome.stderr
 
 
+@pytest.mark.parametrize("unreadable", [False, True])
 def test_tls_files_that_are_none_are_told(
-    sqlite_installation: Installation, tmp_path: Path
+    sqlite_installation: Installation, tmp_path: Path, unreadable: bool
 ) -> None:
-    """A certificate that cannot be read ends the start with one line."""
+    """A certificate that is none, or that cannot be read, ends the start with one line."""
     certificate = tmp_path / "cert.pem"
     certificate.write_text("no certificate")
+    if unreadable:
+        certificate = Path("/proc/self/mem")  # a file, and nobody can read its first page
 
     refused = sqlite_installation.command(
         "serve",
@@ -214,4 +217,7 @@ def test_tls_files_that_are_none_are_told(
         },
     )
 
-    assert refusal(refused).startswith("HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: ")
+    line = refusal(refused)
+    assert line.startswith("HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: ")
+    assert ("Input/output error" in line) is unreadable
+    assert line.endswith("; give PEM files that belong together and that this user can read")

@@ -70,9 +70,11 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
         "TLS_CERT_FILE: there is no file no.pem",
     ),
     "key not there": ({"TLS_KEY_FILE": "no.pem"}, "TLS_KEY_FILE: there is no file no.pem"),
+    "certificate where nobody can look": ({"TLS_CERT_FILE": "x" * 300}, "TLS_CERT_FILE: "),
     "catalogue not there": ({"CATALOGUE": "no.toml"}, "CATALOGUE: there is no file no.toml"),
     "catalogue a folder": ({"CATALOGUE": "/"}, "CATALOGUE: there is no file /"),
     "configuration not there": ({"CONFIG": "no.toml"}, "CONFIG: there is no file no.toml"),
+    "configuration where nobody can look": ({"CONFIG": "x" * 300}, "CONFIG: "),
     "key file not there": (
         {"MASTER_KEY_FILE": "no"},
         "MASTER_KEY_FILE: cannot read the file: No such",

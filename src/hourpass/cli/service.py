@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -153,9 +152,12 @@ def _listen_and_run(opened: Context) -> int:
     if settings.tls_cert_file is not None and settings.tls_key_file is not None:
         try:
             http_server.check_tls(str(settings.tls_cert_file), str(settings.tls_key_file))
-        except ssl.SSLError as fault:
-            reason = fault.reason or fault
-            refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {reason}")
+        except OSError as fault:
+            reason = getattr(fault, "reason", None) or fault.strerror
+            refuse(
+                f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {reason}; give PEM files "
+                "that belong together and that this user can read"
+            )
     try:
         listener = http_server.listen(settings.host, settings.port)
     except OSError as fault:

@@ -195,7 +195,7 @@ class Settings(BaseModel):
     @field_validator("tls_cert_file", "tls_key_file", "catalogue")
     @classmethod
     def _is_there(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
+        if value is not None and not _is_file(value):
             raise ValueError(f"there is no file {value}")
         return value
 
@@ -277,7 +277,11 @@ def _configuration(
         "hourpass", appauthor=False
     )
     candidates = [named] if named else ["hourpass.toml", str(Path(data_dir) / "hourpass.toml")]
-    path = next((Path(c) for c in candidates if Path(c).is_file()), None)
+    try:
+        path = next((Path(c) for c in candidates if _is_file(Path(c))), None)
+    except ValueError as fault:
+        faults.append(f"{PREFIX}CONFIG: {fault}")
+        return None, {}
     if path is None:
         if named:
             faults.append(f"{PREFIX}CONFIG: there is no file {named}")
@@ -294,6 +298,14 @@ def _configuration(
         faults.append(f"{path}: config_file is no setting")
         del table["config_file"]
     return path, table
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one; ValueError where this user may not even look."""
+    try:
+        return path.is_file()
+    except OSError as fault:
+        raise ValueError(f"cannot look for {path}: {fault.strerror}") from None
 
 
 def _file_forms(
