@@ -15,7 +15,7 @@ from hourpass.server.audit import store
 from hourpass.server.audit.events import Event, printable
 from hourpass.server.audit.store import EventFilter
 
-app = typer.Typer()
+app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 
 _ClientId = Annotated[str | None, typer.Option(help="Only events of this client.")]
 _Event = Annotated[str | None, typer.Option(help="Only this event, such as client.created.")]

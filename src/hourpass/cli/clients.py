@@ -25,7 +25,7 @@ from hourpass.server.clients.store import ClientFilter
 from hourpass.server.context import Context
 from hourpass.server.organizations.model import DEFAULT
 
-app = typer.Typer()
+app = typer.Typer(help="API clients: create, list, rotate, suspend, delete.", no_args_is_help=True)
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The client ID, m2m_…")]
 _Scopes = Annotated[list[str], typer.Option("--scope", help="A scope; repeat for more.")]

@@ -11,7 +11,7 @@ from hourpass.server.keys import master, operations, store
 from hourpass.server.keys.model import KeyState
 from hourpass.server.keys.wire import key_as_json
 
-app = typer.Typer()
+app = typer.Typer(help="Signing keys and the master key.", no_args_is_help=True)
 
 
 @app.command("list")

@@ -17,7 +17,7 @@ from hourpass.server.catalogue.file import CatalogueFault
 from hourpass.server.catalogue.model import Api, Scope
 from hourpass.server.catalogue.wire import api_as_json
 
-app = typer.Typer()
+app = typer.Typer(help="The catalogue: APIs and their scopes.", no_args_is_help=True)
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The catalogue, in TOML.")]
 
