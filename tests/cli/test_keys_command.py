@@ -28,7 +28,9 @@ def new_keys(backend: str, request: pytest.FixtureRequest) -> Installation:
 def test_signing_keys_are_rotated_and_revoked(new_keys: Installation) -> None:
     """A rotation waits until verifiers can know the key; a revocation does not wait."""
     run = new_keys.command
-    active, coming = json_of(run("keys", "list", "--json"))["items"]
+    listed = json_of(run("keys", "list", "--json"))
+    assert listed.keys() == {"items", "next_cursor"}
+    active, coming = listed["items"]
     assert active.keys() == coming.keys() == _MEMBERS
     assert (active["state"], coming["state"]) == ("active", "next")
     assert (active["algorithm"], active["retires_at"]) == ("ES256", coming["activates_at"])

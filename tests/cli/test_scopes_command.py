@@ -63,6 +63,7 @@ def test_a_catalogue_is_applied(installation: Installation, tmp_path: Path) -> N
         ],
     )
     assert again.stdout == "Nothing to change: the catalogue says this already.\n"
+    assert json_of(as_json).keys() == {"items", "next_cursor"}
     listed = json_of(as_json)["items"]
     assert [api["key"] for api in listed] == ["bookings"]
     assert listed[0].keys() == {

@@ -21,7 +21,7 @@ def list_(as_json: AsJson = False) -> None:
         keys = store.signing_keys(connection)
         now = context.database.now(connection)
     if as_json:
-        print_json({"items": [key_as_json(key, now) for key in keys]})
+        print_json({"items": [key_as_json(key, now) for key in keys], "next_cursor": None})
         return
     rows = [
         (

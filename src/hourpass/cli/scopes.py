@@ -28,7 +28,7 @@ def list_(as_json: AsJson = False) -> None:
     with opened() as context:
         apis = context.catalogue().apis
     if as_json:
-        print_json({"items": [api_as_json(api) for api in apis]})
+        print_json({"items": [api_as_json(api) for api in apis], "next_cursor": None})
         return
     is_limited = any(_limits(api, scope) for api in apis for scope in api.scopes)
     rows = [
