@@ -73,6 +73,28 @@ def test_a_part_of_the_trail_leads_to_the_next(installation: Installation) -> No
         assert refusal(refused).startswith("cursor: use next_cursor of the page before")
 
 
+def test_the_trail_of_one_organization(installation: Installation) -> None:
+    """Listed and exported alone; what was exported is on record."""
+    assert installation.command("organizations", "create", "acme", "--name", "Acme").status == 0
+    made = installation.create_client("customers:read", organization="acme")
+    installation.create_client("customers:read")
+    theirs = installation.events(organization="acme")
+
+    listed, exported = each(
+        installation,
+        [
+            ("audit", "list", "--organization", "acme", "--json"),
+            ("audit", "export", "--organization", "acme"),
+        ],
+    )
+
+    assert json_of(listed)["items"] == theirs[::-1]
+    assert theirs[-1]["client_id"] == made.client_id
+    assert [json.loads(line) for line in exported.stdout.splitlines()] == theirs
+    (event,) = installation.events(event="audit.exported")
+    assert event["detail"] == {"organization": "acme"}
+
+
 @pytest.mark.spec("contract", "Audit events", "audit.exported")
 def test_the_trail_is_exported(installation: Installation) -> None:
     """JSON lines, oldest first; that it was exported, and which part, is on record itself."""

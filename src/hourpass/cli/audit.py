@@ -22,6 +22,7 @@ app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 _ClientId = Annotated[str | None, typer.Option(help="Only events of this client.")]
 _Event = Annotated[str | None, typer.Option(help="Only this event, such as client.created.")]
 _Actor = Annotated[str | None, typer.Option(help="Only what this actor (ID) did.")]
+_Organization = Annotated[str | None, typer.Option(help="Only this organization's.")]
 _Since = Annotated[str | None, typer.Option(help="From this time on, such as 2026-01-31T08:00Z.")]
 _Until = Annotated[str | None, typer.Option(help="Before this time.")]
 
@@ -31,6 +32,7 @@ def list_(
     client_id: _ClientId = None,
     event: _Event = None,
     actor: _Actor = None,
+    organization: _Organization = None,
     since: _Since = None,
     until: _Until = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 50,
@@ -38,7 +40,7 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List audit events, newest first."""
-    wanted = _filter(client_id, event, actor, since, until)
+    wanted = _filter(client_id, event, actor, organization, since, until)
     with opened() as context:
         before = _place(paging.place(context, wanted, cursor))
         with context.database.read() as connection:
@@ -71,12 +73,13 @@ def export(
     client_id: _ClientId = None,
     event: _Event = None,
     actor: _Actor = None,
+    organization: _Organization = None,
     since: _Since = None,
     until: _Until = None,
     as_json: AsJson = False,  # JSON lines is what it prints anyway
 ) -> None:
     """Print audit events as JSON lines, oldest first."""
-    wanted = _filter(client_id, event, actor, since, until)
+    wanted = _filter(client_id, event, actor, organization, since, until)
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.completed:,} events"),
@@ -97,6 +100,7 @@ def _filter(
     client_id: str | None,
     event: str | None,
     actor: str | None,
+    organization: str | None,
     since: str | None,
     until: str | None,
 ) -> EventFilter:
@@ -106,6 +110,7 @@ def _filter(
         client_id=None if client_id is None else printable(client_id, 100),
         event=event,
         actor=None if actor is None else printable(actor, 300),
+        organization=None if organization is None else printable(organization, 100),
         since=_moment("--since", since),
         until=_moment("--until", until),
     )
