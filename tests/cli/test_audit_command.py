@@ -45,6 +45,56 @@ def test_the_trail_is_listed_and_narrowed(installation: Installation) -> None:
     assert [event["client_id"] for event in until] == [first]
 
 
+def test_a_part_of_the_trail_leads_to_the_next(installation: Installation) -> None:
+    """A script gets a cursor, good for these filters alone; a person is told that there is more."""
+    installation.create_client("customers:read")
+    installation.create_client("bookings:read")
+    whole = json_of(installation.command("audit", "list", "--json"))
+    words = ("audit", "list", "--since", "2026-01-01", "--limit", "2")
+
+    found: list[dict[str, object]] = []
+    after: tuple[str, ...] = ()
+    while True:
+        page = json_of(installation.command(*words, *after, "--json"))
+        found += page["items"]
+        if page["next_cursor"] is None:
+            break
+        assert len(page["items"]) == 2
+        after = ("--cursor", page["next_cursor"])
+    cut, otherwise, of_clients = each(
+        installation,
+        [words, ("audit", "list", *after), ("clients", "list", *after)],
+    )
+
+    assert found == whole["items"]
+    assert whole["next_cursor"] is None
+    assert cut.stderr == "Shown: 2. There are more: --limit N shows more.\n"
+    for refused in (otherwise, of_clients):
+        assert refusal(refused).startswith("cursor: use next_cursor of the page before")
+
+
+def test_the_trail_of_one_organization(installation: Installation) -> None:
+    """Listed and exported alone; what was exported is on record."""
+    assert installation.command("organizations", "create", "acme", "--name", "Acme").status == 0
+    made = installation.create_client("customers:read", organization="acme")
+    installation.create_client("customers:read")
+    theirs = installation.events(organization="acme")
+
+    listed, exported = each(
+        installation,
+        [
+            ("audit", "list", "--organization", "acme", "--json"),
+            ("audit", "export", "--organization", "acme"),
+        ],
+    )
+
+    assert json_of(listed)["items"] == theirs[::-1]
+    assert theirs[-1]["client_id"] == made.client_id
+    assert [json.loads(line) for line in exported.stdout.splitlines()] == theirs
+    (event,) = installation.events(event="audit.exported")
+    assert event["detail"] == {"organization": "acme"}
+
+
 @pytest.mark.spec("contract", "Audit events", "audit.exported")
 def test_the_trail_is_exported(installation: Installation) -> None:
     """JSON lines, oldest first; that it was exported, and which part, is on record itself."""

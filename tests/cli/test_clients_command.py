@@ -4,7 +4,7 @@ import getpass
 from datetime import datetime, timedelta
 
 import pytest
-from command_outcomes import CLIENT_MEMBERS, each, json_of
+from command_outcomes import CLIENT_MEMBERS, each, json_of, refusal
 
 from hourpass.oauth.secret_format import is_well_formed
 from support.installation import Installation
@@ -135,6 +135,42 @@ def test_a_list_can_be_narrowed(installation: Installation) -> None:
 
     for finished, expected in zip(lists, filters.values(), strict=True):
         assert [client["client_id"] for client in json_of(finished)["items"]] == expected
+
+
+@pytest.mark.spec("contract", "Command line", "the management API's shapes")
+def test_a_list_that_is_cut_says_so(installation: Installation) -> None:
+    """A script gets a cursor, which leads through the list; a person is told how to see more."""
+    made = [
+        installation.create_client("customers:read", name=f"Client {number}").client_id
+        for number in range(5)
+    ]
+    words = ("clients", "list", "--scope", "customers:read", "--limit", "2")
+
+    found: list[str] = []
+    after: tuple[str, ...] = ()
+    while True:
+        page = json_of(installation.command(*words, *after, "--json"))
+        found += [client["client_id"] for client in page["items"]]
+        if page["next_cursor"] is None:
+            break
+        assert len(page["items"]) == 2
+        after = ("--cursor", page["next_cursor"])
+    cut, whole, otherwise, spoiled = each(
+        installation,
+        [
+            words,
+            (*words[:-1], "5"),
+            ("clients", "list", *after),
+            (*words, "--cursor", "AAAA"),
+        ],
+    )
+
+    assert found == made[::-1]
+    assert cut.stderr == "Shown: 2. There are more: --limit N shows more.\n"
+    assert (cut.status, len(cut.stdout.splitlines())) == (0, 3)
+    assert (whole.stderr, len(whole.stdout.splitlines())) == ("", 6)
+    for refused in (otherwise, spoiled):
+        assert refusal(refused).startswith("cursor: use next_cursor of the page before")
 
 
 def test_an_empty_list_says_what_to_do(sqlite_installation: Installation) -> None:

@@ -85,5 +85,6 @@ def test_documents_that_are_refused(sqlite_installation: Installation, tmp_path:
 
     outcomes = each(sqlite_installation, [("scopes", "import-openapi", str(f)) for f in files])
 
-    for outcome, words in zip(outcomes, documents.values(), strict=True):
+    for file, outcome, words in zip(files, outcomes, documents.values(), strict=True):
         assert words in refusal(outcome)
+        assert refusal(outcome).startswith(str(file))

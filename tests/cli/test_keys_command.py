@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from command_outcomes import each, json_of, refusal
 
+from hourpass.server.keys import store
 from hourpass.server.keys.master import generate
 from support.installation import MASTER_KEY, Installation
 
@@ -27,7 +28,9 @@ def new_keys(backend: str, request: pytest.FixtureRequest) -> Installation:
 def test_signing_keys_are_rotated_and_revoked(new_keys: Installation) -> None:
     """A rotation waits until verifiers can know the key; a revocation does not wait."""
     run = new_keys.command
-    active, coming = json_of(run("keys", "list", "--json"))["items"]
+    listed = json_of(run("keys", "list", "--json"))
+    assert listed.keys() == {"items", "next_cursor"}
+    active, coming = listed["items"]
     assert active.keys() == coming.keys() == _MEMBERS
     assert (active["state"], coming["state"]) == ("active", "next")
     assert (active["algorithm"], active["retires_at"]) == ("ES256", coming["activates_at"])
@@ -77,7 +80,8 @@ def test_a_master_key_is_changed(sqlite_installation: Installation, tmp_path: Pa
         return json_of(installation.command(*command, "--json", environ=names))
 
     too_early = installation.command("clients", "list", environ={"HOURPASS_MASTER_KEY": new_key})
-    assert "the master key does not open this database's keys" in refusal(too_early)
+    wrong = "the master key does not open this database's keys; set the one it was made with"
+    assert refusal(too_early) == wrong
     rewrapped = with_key("keys", "rewrap", file=both)
     assert isinstance(rewrapped, dict)
     assert rewrapped.keys() == {"rewrapped", "master_key"}
@@ -87,7 +91,17 @@ def test_a_master_key_is_changed(sqlite_installation: Installation, tmp_path: Pa
     assert isinstance(shown, dict)
     assert shown["client_id"] == made.client_id
     too_late = installation.command("clients", "list")
-    assert "the master key does not open this database's keys" in refusal(too_late)
+    assert refusal(too_late) == wrong
+
+
+def test_a_key_that_no_master_key_opens_is_told(installation: Installation) -> None:
+    """Also one that is not needed to open the installation."""
+    with installation.context.database.write() as connection:
+        store.reseal(connection, store.CURSOR, "1", bytes(60))
+
+    line = refusal(installation.command("keys", "rewrap"))
+
+    assert line.endswith("; set the one it was made with")
 
 
 @pytest.mark.spec("contract", "Credentials", "HOURPASS_MASTER_KEY is 32 random bytes in base64")

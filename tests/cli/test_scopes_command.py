@@ -64,6 +64,7 @@ def test_a_catalogue_is_applied(installation: Installation, tmp_path: Path) -> N
         ],
     )
     assert again.stdout == "Nothing to change: the catalogue says this already.\n"
+    assert json_of(as_json).keys() == {"items", "next_cursor"}
     listed = json_of(as_json)["items"]
     assert [api["key"] for api in listed] == ["bookings"]
     assert listed[0].keys() == {
@@ -188,8 +189,9 @@ def test_a_bad_catalogue_changes_nothing(sqlite_installation: Installation, tmp_
 
     outcomes = each(sqlite_installation, [("scopes", "apply", str(f)) for f in [*files, missing]])
 
-    for outcome, words in zip(outcomes, bad.values(), strict=False):
+    for file, outcome, words in zip(files, outcomes, bad.values(), strict=False):
         assert words in refusal(outcome)
+        assert refusal(outcome).startswith(str(file))
     assert refusal(outcomes[-1]) == f"cannot read {missing}: No such file or directory"
     assert sqlite_installation.context.catalogue() == before
     assert len(sqlite_installation.events(event="catalogue.applied")) == 1

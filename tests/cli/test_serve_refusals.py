@@ -148,11 +148,32 @@ def test_a_bad_catalogue_keeps_the_server_from_starting(sqlite_installation: Ins
 
     lines = lines_of_refusal(sqlite_installation.command("serve"))
 
+    file = sqlite_installation.catalogue
     assert lines == [
-        "api bookings: identifier is missing",
-        "api bookings: needs at least one [[api.scope]]",
+        f"{file}: api bookings: identifier is missing",
+        f"{file}: api bookings: needs at least one [[api.scope]]",
     ]
     assert sqlite_installation.context.catalogue() == before
+
+
+def test_a_url_that_libpq_cannot_read_is_a_fault_of_the_settings(
+    sqlite_installation: Installation,
+) -> None:
+    """Exit status 2; the variable is named, the password in it is not shown."""
+    sqlite_installation.close()
+    urls = [
+        "postgresql://hourpass:hunter2@127.0.0.1:x/hourpass",
+        "postgresql://hourpass:hunter2@127.0.0.1/hourpass?x=y",
+    ]
+    for url in urls:
+        serve = sqlite_installation.command("serve", environ={"HOURPASS_DATABASE_URL": url})
+        restore = sqlite_installation.command(
+            "restore", "--after", environ={"HOURPASS_OLD_DATABASE_URL": url}
+        )
+
+        problem = "libpq cannot read it: give postgresql://<user>@<host>/<database>"
+        assert refusal(serve, status=2) == f"HOURPASS_DATABASE_URL: {problem}"
+        assert refusal(restore, status=2) == f"HOURPASS_OLD_DATABASE_URL: {problem}"
 
 
 def test_a_database_that_cannot_be_used_is_told(
@@ -166,8 +187,6 @@ def test_a_database_that_cannot_be_used_is_told(
         f"sqlite:///{tmp_path}": "Is a directory",
         f"sqlite:///{garbage}/hourpass.db": f"cannot make the folder {garbage}",
         "postgresql://hourpass:hunter2@127.0.0.1:1/hourpass": "Connection refused",
-        "postgresql://hourpass:hunter2@127.0.0.1:x/hourpass": "HOURPASS_DATABASE_URL cannot be",
-        "postgresql://hourpass:hunter2@127.0.0.1/hourpass?x=y": "HOURPASS_DATABASE_URL cannot be",
     }
 
     outcomes = [
@@ -179,12 +198,15 @@ def test_a_database_that_cannot_be_used_is_told(
         assert "hunter2" not in outcome.stderr
 
 
+@pytest.mark.parametrize("unreadable", [False, True])
 def test_tls_files_that_are_none_are_told(
-    sqlite_installation: Installation, tmp_path: Path
+    sqlite_installation: Installation, tmp_path: Path, unreadable: bool
 ) -> None:
-    """A certificate that cannot be read ends the start with one line."""
+    """A certificate that is none, or that cannot be read, ends the start with one line."""
     certificate = tmp_path / "cert.pem"
     certificate.write_text("no certificate")
+    if unreadable:
+        certificate = Path("/proc/self/mem")  # a file, and nobody can read its first page
 
     refused = sqlite_installation.command(
         "serve",
@@ -195,4 +217,7 @@ def test_tls_files_that_are_none_are_told(
         },
     )
 
-    assert refusal(refused).startswith("HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: ")
+    line = refusal(refused)
+    assert line.startswith("HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: ")
+    assert ("Input/output error" in line) is unreadable
+    assert line.endswith("; give PEM files that belong together and that this user can read")

@@ -15,6 +15,7 @@ from hourpass.server import config, context
 from hourpass.server.context import Context, InstallationFault
 from hourpass.server.db import schema
 from support.installation import MASTER_KEY, Installation
+from support.no_links import no_links
 from support.postgres import Cluster
 
 OTHER_KEY = base64.b64encode(bytes(32)).decode()
@@ -237,6 +238,33 @@ def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InstallationFault, match="cannot make the folder"):
         opened({"HOURPASS_DATA_DIR": str(tmp_path / "file" / "data")})
+
+
+def test_a_folder_that_cannot_hold_the_key_is_told(tmp_path: Path) -> None:
+    """In one line that says what to do; once that is done, the start goes on."""
+    (tmp_path / "file").touch()
+    environ = {
+        "HOURPASS_DATABASE_URL": f"sqlite:///{tmp_path}/hourpass.db",
+        "HOURPASS_DATA_DIR": str(tmp_path / "file" / "data"),
+    }
+    with pytest.raises(InstallationFault, match=r"cannot write .*master\.key: .*; let HOURPASS_D"):
+        opened(environ)
+
+    (tmp_path / "file").unlink()
+    opened(environ).database.close()
+
+
+def test_a_file_system_without_links_will_do(
+    tmp_path: Path, embedded: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The master key is made there, too, and opens the installation afterwards."""
+    monkeypatch.setattr(os, "link", no_links)
+    opened(embedded).database.close()
+
+    opened(embedded).database.close()
+    data = tmp_path / "data" / "hourpass"
+    assert (data / "master.key").stat().st_mode & 0o777 == 0o600
+    assert {file.name.partition("-")[0] for file in data.iterdir()} == {"hourpass.db", "master.key"}
 
 
 def test_a_copy_of_the_folder_is_the_installation(tmp_path: Path, embedded: dict[str, str]) -> None:

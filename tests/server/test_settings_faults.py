@@ -20,7 +20,7 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "issuer without a host": ({"ISSUER": "https://"}, "ISSUER: give a URL such as"),
     "issuer with a bad bracket": ({"ISSUER": "https://[::1"}, "ISSUER: Invalid IPv6 URL"),
     "issuer with a bad port": ({"ISSUER": "https://a.example:99999"}, "ISSUER: Port out of range"),
-    "issuer with a slash": ({"ISSUER": "https://a.example/"}, "take the / at the end away"),
+    "issuer with a slash": ({"ISSUER": "https://a.example/"}, "ISSUER: remove the trailing /"),
     "issuer with a query": ({"ISSUER": "https://a.example?a"}, "without user, query and fragment"),
     "issuer with a fragment": ({"ISSUER": "https://a.example#"}, "without user, query and"),
     "issuer with a user": ({"ISSUER": "https://me@a.example"}, "without user, query and"),
@@ -35,6 +35,18 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
     "sqlite without a file": ({"DATABASE_URL": "sqlite:///"}, "give sqlite:///<file> or"),
     "sqlite with options": ({"DATABASE_URL": "sqlite:///a?mode=ro"}, "give sqlite:///<file> or"),
     "sqlite in memory": ({"DATABASE_URL": "sqlite:///:memory:"}, "give sqlite:///<file> or"),
+    "PostgreSQL with a bad port": (
+        {"DATABASE_URL": "postgresql://u:hidden@h:x/db"},
+        "DATABASE_URL: libpq cannot read it: give postgresql://<user>@<host>/<database>",
+    ),
+    "PostgreSQL with a bad bracket": (
+        {"DATABASE_URL": "postgresql://u:hidden@[::1/db"},
+        "DATABASE_URL: libpq cannot read it: give postgresql://",
+    ),
+    "PostgreSQL with an option that is none": (
+        {"DATABASE_URL": "postgres://u:hidden@h/db?x=y"},
+        "DATABASE_URL: libpq cannot read it: give postgresql://",
+    ),
     "PostgreSQL without a key": ({"DATABASE_URL": POSTGRES}, "MASTER_KEY: required with Postgre"),
     "key no key": ({"MASTER_KEY": "hunter2"}, "MASTER_KEY: a master key is 32 random bytes"),
     "port no number": ({"PORT": "http"}, "PORT: Input should be a valid integer"),
@@ -58,9 +70,11 @@ FAULTS: dict[str, tuple[dict[str, str], str]] = {
         "TLS_CERT_FILE: there is no file no.pem",
     ),
     "key not there": ({"TLS_KEY_FILE": "no.pem"}, "TLS_KEY_FILE: there is no file no.pem"),
+    "certificate where nobody can look": ({"TLS_CERT_FILE": "x" * 300}, "TLS_CERT_FILE: "),
     "catalogue not there": ({"CATALOGUE": "no.toml"}, "CATALOGUE: there is no file no.toml"),
     "catalogue a folder": ({"CATALOGUE": "/"}, "CATALOGUE: there is no file /"),
     "configuration not there": ({"CONFIG": "no.toml"}, "CONFIG: there is no file no.toml"),
+    "configuration where nobody can look": ({"CONFIG": "x" * 300}, "CONFIG: "),
     "key file not there": (
         {"MASTER_KEY_FILE": "no"},
         "MASTER_KEY_FILE: cannot read the file: No such",
@@ -103,6 +117,7 @@ def test_each_fault_is_named_by_its_variable(tmp_path: Path, named: str) -> None
     assert fault.startswith("HOURPASS_")
     assert said in fault
     assert "\n" not in fault
+    assert "hidden" not in fault
 
 
 TABLE_FAULTS: dict[str, tuple[str, str]] = {

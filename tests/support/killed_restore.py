@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from hourpass.server import config, context
 from hourpass.server.backup import restores
-from hourpass.server.backup.restores import Restore
+from hourpass.server.backup.made_safe import Restore
 from hourpass.server.db import sqlite_copy
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.sqlite import open_sqlite

@@ -8,18 +8,21 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from hourpass.cli import paging
 from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_json, print_table, refuse, when
 from hourpass.server.audit import export as audit_export
 from hourpass.server.audit import store
 from hourpass.server.audit.events import Event, printable
-from hourpass.server.audit.store import EventFilter
+from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.cursors import BadCursor
 
-app = typer.Typer()
+app = typer.Typer(help="The audit trail.", no_args_is_help=True)
 
 _ClientId = Annotated[str | None, typer.Option(help="Only events of this client.")]
 _Event = Annotated[str | None, typer.Option(help="Only this event, such as client.created.")]
 _Actor = Annotated[str | None, typer.Option(help="Only what this actor (ID) did.")]
+_Organization = Annotated[str | None, typer.Option(help="Only this organization's.")]
 _Since = Annotated[str | None, typer.Option(help="From this time on, such as 2026-01-31T08:00Z.")]
 _Until = Annotated[str | None, typer.Option(help="Before this time.")]
 
@@ -29,17 +32,25 @@ def list_(
     client_id: _ClientId = None,
     event: _Event = None,
     actor: _Actor = None,
+    organization: _Organization = None,
     since: _Since = None,
     until: _Until = None,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="How many, newest first.")] = 50,
+    cursor: paging.After = None,
     as_json: AsJson = False,
 ) -> None:
     """List audit events, newest first."""
-    wanted = _filter(client_id, event, actor, since, until)
-    with opened() as context, context.database.read() as connection:
-        events = store.page(connection, wanted, limit=limit)
+    wanted = _filter(client_id, event, actor, organization, since, until)
+    with opened() as context:
+        before = _place(paging.place(context, wanted, cursor))
+        with context.database.read() as connection:
+            found = store.page(connection, wanted, limit=limit + 1, before=before)
+        events = found[:limit]
+        more = Place.of(events[-1]).as_json() if len(found) > limit else None
+        next_cursor = paging.next_cursor(context, wanted, more)
     if as_json:
-        print_json({"items": [stored.as_json() for stored in events], "next_cursor": None})
+        items = [stored.as_json() for stored in events]
+        print_json({"items": items, "next_cursor": next_cursor})
         return
     rows = [
         (
@@ -54,6 +65,7 @@ def list_(
     ]
     columns = ("Time", "Event", "By", "Client", "Client ID", "Detail")
     print_table(columns, rows, "No events fit.", wraps="Detail")
+    paging.say_if_cut(len(rows), next_cursor)
 
 
 @app.command()
@@ -61,12 +73,13 @@ def export(
     client_id: _ClientId = None,
     event: _Event = None,
     actor: _Actor = None,
+    organization: _Organization = None,
     since: _Since = None,
     until: _Until = None,
     as_json: AsJson = False,  # JSON lines is what it prints anyway
 ) -> None:
     """Print audit events as JSON lines, oldest first."""
-    wanted = _filter(client_id, event, actor, since, until)
+    wanted = _filter(client_id, event, actor, organization, since, until)
     progress = Progress(
         SpinnerColumn(),
         TextColumn("{task.completed:,} events"),
@@ -87,6 +100,7 @@ def _filter(
     client_id: str | None,
     event: str | None,
     actor: str | None,
+    organization: str | None,
     since: str | None,
     until: str | None,
 ) -> EventFilter:
@@ -96,9 +110,17 @@ def _filter(
         client_id=None if client_id is None else printable(client_id, 100),
         event=event,
         actor=None if actor is None else printable(actor, 300),
+        organization=None if organization is None else printable(organization, 100),
         since=_moment("--since", since),
         until=_moment("--until", until),
     )
+
+
+def _place(of_cursor: object) -> Place | None:
+    try:
+        return None if of_cursor is None else Place.from_json(of_cursor)
+    except ValueError:  # written by a version that had another order
+        raise BadCursor from None
 
 
 def _moment(option: str, text: str | None) -> datetime | None:

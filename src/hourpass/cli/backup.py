@@ -17,7 +17,8 @@ from hourpass.server.audit.events import printable
 from hourpass.server.backup import copies, old_database, restores
 from hourpass.server.backup.copies import NotBackedUp
 from hourpass.server.backup.differences import Difference
-from hourpass.server.backup.restores import NotRestored, Restore, Restored
+from hourpass.server.backup.made_safe import Restore
+from hourpass.server.backup.restores import NotRestored, Restored
 from hourpass.server.config import Settings
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, key_policy, open_context
 from hourpass.server.db.file_lock import FileLock, InUse
@@ -59,15 +60,26 @@ def restore(
     ] = None,
     after: Annotated[
         bool,
-        typer.Option("--after", help="Make safe a database that another program has restored."),
+        typer.Option(
+            "--after",
+            help="Make safe a database that another program has restored; "
+            "HOURPASS_OLD_DATABASE_URL names the old one, to compare with.",
+        ),
     ] = False,
     accept: Annotated[
-        bool, typer.Option("--accept", help="Go on although the listed ones differ.")
+        bool,
+        typer.Option(
+            "--accept",
+            help="Restore although clients, operators, organizations or keys changed since the "
+            "backup.",
+        ),
     ] = False,
     keep_active: Annotated[
         bool,
         typer.Option(
-            "--keep-active", help="Suspend no client although nobody can tell what differs."
+            "--keep-active",
+            help="Without an old database to compare with, leave clients active (default: "
+            "suspend all).",
         ),
     ] = False,
     as_json: AsJson = False,

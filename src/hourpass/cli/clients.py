@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from hourpass.cli import paging
 from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import (
     USAGE,
@@ -25,7 +26,7 @@ from hourpass.server.clients.store import ClientFilter
 from hourpass.server.context import Context
 from hourpass.server.organizations.model import DEFAULT
 
-app = typer.Typer()
+app = typer.Typer(help="API clients: create, list, rotate, suspend, delete.", no_args_is_help=True)
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The client ID, m2m_…")]
 _Scopes = Annotated[list[str], typer.Option("--scope", help="A scope; repeat for more.")]
@@ -82,6 +83,7 @@ def list_(
     ] = None,
     organization: Annotated[str | None, typer.Option(help="Only this organization's.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="How many, newest first.")] = 100,
+    cursor: paging.After = None,
     as_json: AsJson = False,
 ) -> None:
     """List API clients, newest first."""
@@ -92,10 +94,12 @@ def list_(
         search=None if search is None else printable(search, 100),
     )
     with opened() as context:
-        clients, now, last = _newest(context, wanted, limit)
+        before = paging.place(context, wanted, cursor)
+        clients, now, last, more = _newest(context, wanted, limit, before)
+        next_cursor = paging.next_cursor(context, wanted, more)
     if as_json:
         items = [wire.as_json(client, now, last.get(client.client_id)) for client in clients]
-        print_json({"items": items, "next_cursor": None})
+        print_json({"items": items, "next_cursor": next_cursor})
         return
     rows = [
         (
@@ -111,6 +115,7 @@ def list_(
     columns = ("Name", "Client ID", "Status", "Scopes", "Expires", "Last token")
     empty = "No API clients fit; `hourpass clients create` makes one."
     print_table(columns, rows, empty, wraps="Scopes")
+    paging.say_if_cut(len(rows), next_cursor)
 
 
 @app.command()
@@ -236,11 +241,11 @@ def delete(
 
 
 def _newest(
-    context: Context, wanted: ClientFilter, limit: int
-) -> tuple[list[Client], datetime, dict[str, datetime]]:
+    context: Context, wanted: ClientFilter, limit: int, before: int | None
+) -> tuple[list[Client], datetime, dict[str, datetime], int | None]:
+    """Clients, the time, when each last got a token, and where the next page begins, if any."""
     clients: list[Client] = []
     last: dict[str, datetime] = {}
-    before: int | None = None
     with context.database.read() as connection:
         now = context.database.now(connection)
         while len(clients) < limit:
@@ -250,7 +255,7 @@ def _newest(
             last |= store.last_token_at(connection, [client.client_id for client in page])
             if before is None:
                 break
-    return clients, now, last
+    return clients, now, last, before
 
 
 def _as_json(context: Context, client: Client) -> dict[str, object]:

@@ -23,10 +23,8 @@ def guard(command: Callable[[], int]) -> int:
         for line in fault.faults:
             say(f"hourpass: {line}")
         return REFUSED
-    except WrongMasterKey:
-        say("hourpass: the master key does not open this database's keys")
     except DatabaseUnavailable as fault:
         say(f"hourpass: the database is not available: {fault}")
-    except (Missing, BadInput, Conflict, Forbidden, InstallationFault) as fault:
+    except (Missing, BadInput, Conflict, Forbidden, InstallationFault, WrongMasterKey) as fault:
         say(f"hourpass: {fault}")
     return REFUSED

@@ -11,7 +11,7 @@ from hourpass.server.keys import master, operations, store
 from hourpass.server.keys.model import KeyState
 from hourpass.server.keys.wire import key_as_json
 
-app = typer.Typer()
+app = typer.Typer(help="Signing keys and the master key.", no_args_is_help=True)
 
 
 @app.command("list")
@@ -21,7 +21,7 @@ def list_(as_json: AsJson = False) -> None:
         keys = store.signing_keys(connection)
         now = context.database.now(connection)
     if as_json:
-        print_json({"items": [key_as_json(key, now) for key in keys]})
+        print_json({"items": [key_as_json(key, now) for key in keys], "next_cursor": None})
         return
     rows = [
         (

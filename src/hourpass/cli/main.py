@@ -13,19 +13,26 @@ from hourpass import __version__
 from hourpass.cli.output import REFUSED, ReaderGone, drop_output, say, set_up
 
 _HELP = "Open your API to machines: API clients, one-hour access tokens, exact revocation."
-_INTEGRATOR = ("token", "call", "scan")
-_SERVICE = ("serve", "migrate", "demo")
-_SETUP_LINK = "setup-link"
 _VERSION = "--version"
-_BACKUP = ("backup", "restore")
-# Name → help, each a module of this package with a Typer app or command called `app`.
-_GROUPS = {
-    "clients": "API clients: create, list, rotate, suspend, delete.",
-    "scopes": "The catalogue: APIs and their scopes.",
-    "organizations": "Organizations: create, list, suspend.",
-    "operators": "Operators: the people who administer the installation.",
-    "keys": "Signing keys and the master key.",
-    "audit": "The audit trail.",
+# Command → module of this package, and its name there: a function, or a Typer app of commands.
+_INTEGRATOR = {
+    "token": ("integrator", "token"),
+    "call": ("integrator", "call"),
+    "scan": ("scan", "scan"),
+}
+_SERVER = {
+    "backup": ("backup", "backup"),
+    "restore": ("backup", "restore"),
+    "serve": ("service", "serve"),
+    "migrate": ("service", "migrate"),
+    "demo": ("service", "demo"),
+    "setup-link": ("operators", "setup_link"),
+    "clients": ("clients", "app"),
+    "scopes": ("scopes", "app"),
+    "organizations": ("organizations", "app"),
+    "operators": ("operators", "app"),
+    "keys": ("keys", "app"),
+    "audit": ("audit", "app"),
 }
 _NOT_INSTALLED = (
     "hourpass: this command needs the server, which is not installed: "
@@ -59,7 +66,7 @@ def run() -> None:
 
 
 def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
-    """The command line; of the server's commands just `only`, if it is one: each takes time."""
+    """The command line; just `only` of its commands, if it is one: to load each takes time."""
     app = typer.Typer(
         name="hourpass",
         help=_HELP,
@@ -77,30 +84,17 @@ def _build(*, with_server: bool, only: str | None = None) -> typer.Typer:
     ) -> None:
         pass
 
-    if only not in (*_GROUPS, *_SERVICE, *_BACKUP, _SETUP_LINK, _VERSION):
-        # Loaded for themselves and for the list of commands, not for those of the server.
-        integrator = importlib.import_module("hourpass.cli.integrator")
-        app.command("token")(integrator.token)
-        app.command("call")(integrator.call)
-        app.command("scan")(importlib.import_module("hourpass.cli.scan").scan)
-    if with_server:
-        groups = {only: _GROUPS[only]} if only in _GROUPS else _GROUPS
-        if only in (*_SERVICE, *_BACKUP, _SETUP_LINK):
-            groups = {}
-        if only not in (*_GROUPS, *_SERVICE, _SETUP_LINK):
-            copies = importlib.import_module("hourpass.cli.backup")
-            for name in _BACKUP:
-                app.command(name)(getattr(copies, name))
-        if only not in (*_GROUPS, *_BACKUP):
-            service = importlib.import_module("hourpass.cli.service")
-            for name in _SERVICE:
-                app.command(name)(getattr(service, name))
-            if only in (None, _SETUP_LINK):
-                operators = importlib.import_module("hourpass.cli.operators")
-                app.command(_SETUP_LINK)(operators.setup_link)
-        for name, text in groups.items():
-            group = importlib.import_module(f"hourpass.cli.{name}")
-            app.add_typer(group.app, name=name, help=text, no_args_is_help=True)
+    commands = _INTEGRATOR | (_SERVER if with_server else {})
+    if only == _VERSION:
+        commands = {}
+    elif only in commands:
+        commands = {only: commands[only]}
+    for name, (module, attribute) in commands.items():
+        command = getattr(importlib.import_module(f"hourpass.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
     return app
 
 

@@ -11,7 +11,9 @@ from hourpass.server.operators import lifecycle, lookup, wire
 from hourpass.server.operators.lifecycle import OneTimeLink
 from hourpass.server.operators.model import Operator, Role
 
-app = typer.Typer()
+app = typer.Typer(
+    help="Operators: the people who administer the installation.", no_args_is_help=True
+)
 
 _Email = Annotated[str, typer.Argument(metavar="EMAIL", help="The person's e-mail address.")]
 

@@ -9,7 +9,7 @@ from hourpass.cli.output import AsJson, print_facts, print_json, print_table, sa
 from hourpass.server.organizations import operations, store, wire
 from hourpass.server.organizations.model import Organization
 
-app = typer.Typer()
+app = typer.Typer(help="Organizations: create, list, suspend.", no_args_is_help=True)
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The organization's ID.")]
 _PAGE = 500

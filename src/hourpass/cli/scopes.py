@@ -1,6 +1,8 @@
 """`hourpass scopes`: the catalogue of APIs and scopes."""
 
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -11,10 +13,11 @@ from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_json, print_table, refuse, say
 from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file, openapi
+from hourpass.server.catalogue.file import CatalogueFault
 from hourpass.server.catalogue.model import Api, Scope
 from hourpass.server.catalogue.wire import api_as_json
 
-app = typer.Typer()
+app = typer.Typer(help="The catalogue: APIs and their scopes.", no_args_is_help=True)
 
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The catalogue, in TOML.")]
 
@@ -25,7 +28,7 @@ def list_(as_json: AsJson = False) -> None:
     with opened() as context:
         apis = context.catalogue().apis
     if as_json:
-        print_json({"items": [api_as_json(api) for api in apis]})
+        print_json({"items": [api_as_json(api) for api in apis], "next_cursor": None})
         return
     is_limited = any(_limits(api, scope) for api in apis for scope in api.scopes)
     is_kept = any(api.organizations for api in apis)
@@ -60,8 +63,9 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Make the catalogue what FILE says. Scopes that clients hold are retired, not lost."""
-    wanted = file.parse(read_text(path))
-    with opened() as context:
+    with faults_of(path):
+        wanted = file.parse(read_text(path))
+    with opened() as context, faults_of(path):
         changes = catalogue.apply(
             context.database,
             wanted,
@@ -96,9 +100,10 @@ def import_openapi(
         document = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506  (safe loaders, both)
     except (yaml.YAMLError, ValueError, RecursionError):
         refuse(f"{path} is neither JSON nor YAML")
-    imported = openapi.read(document, key=key, identifier=identifier)
-    toml = file.write((imported.api,))
-    file.parse(toml)
+    with faults_of(path):
+        imported = openapi.read(document, key=key, identifier=identifier)
+        toml = file.write((imported.api,))
+        file.parse(toml)
     if as_json:
         left_out = list(imported.left_out)
         print_json({"items": [api_as_json(imported.api)], "left_out": left_out})
@@ -113,6 +118,15 @@ def _limits(api: Api, scope: Scope) -> str:
     """Requests a minute of one client: at the API, and of those that the scope grants."""
     told = ((api.limit_per_minute, "API"), (scope.limit_per_minute, "scope"))
     return ", ".join(f"{limit:,} ({whose})" for limit, whose in told if limit is not None)
+
+
+@contextmanager
+def faults_of(path: Path) -> Iterator[None]:
+    """What is wrong with the catalogue in this file is told with the file's name."""
+    try:
+        yield
+    except CatalogueFault as fault:
+        raise CatalogueFault([f"{path}: {line}" for line in fault.faults]) from fault
 
 
 def read_text(path: Path) -> str:

@@ -5,7 +5,6 @@ import logging
 import os
 import signal
 import socket
-import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -18,7 +17,7 @@ from rich.console import Console
 from hourpass import __version__
 from hourpass.cli.failures import guard
 from hourpass.cli.output import AsJson, print_json, refuse, say
-from hourpass.cli.scopes import read_text
+from hourpass.cli.scopes import faults_of, read_text
 from hourpass.server import config, context, http_server, logs
 from hourpass.server.app import EXIT_BROKEN, App
 from hourpass.server.audit.events import SYSTEM, Origin
@@ -110,14 +109,15 @@ def _see_to_catalogue(opened: Context) -> None:
     if opened.settings.catalogue is None and file.is_settings_only(text):
         return
     dry_run = opened.settings.is_postgresql
-    wanted = file.parse(text)
-    changes = catalogue.apply(
-        opened.database,
-        wanted,
-        Origin(actor=SYSTEM),
-        management_identifier=opened.management_identifier,
-        dry_run=dry_run,
-    )
+    with faults_of(path):
+        wanted = file.parse(text)
+        changes = catalogue.apply(
+            opened.database,
+            wanted,
+            Origin(actor=SYSTEM),
+            management_identifier=opened.management_identifier,
+            dry_run=dry_run,
+        )
     if changes and dry_run:
         _log.warning("the catalogue differs from %s; run `hourpass scopes apply %s`", path, path)
     elif changes:
@@ -155,9 +155,12 @@ def _listen_and_run(opened: Context) -> int:
     if settings.tls_cert_file is not None and settings.tls_key_file is not None:
         try:
             http_server.check_tls(str(settings.tls_cert_file), str(settings.tls_key_file))
-        except ssl.SSLError as fault:
-            reason = fault.reason or fault
-            refuse(f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {reason}")
+        except OSError as fault:
+            reason = getattr(fault, "reason", None) or fault.strerror
+            refuse(
+                f"HOURPASS_TLS_CERT_FILE and _KEY_FILE cannot be used: {reason}; give PEM files "
+                "that belong together and that this user can read"
+            )
     try:
         listener = http_server.listen(settings.host, settings.port)
     except OSError as fault:

@@ -73,8 +73,8 @@ class Settings(BaseModel):
         default=1,
         ge=1,
         le=256,
-        description="Processes that serve; above 1 only with PostgreSQL. `serve --workers` goes "
-        "before it.",
+        description="Processes that serve; above 1 only with PostgreSQL. `serve --workers` "
+        "overrides it.",
     )
     metrics_port: int | None = Field(
         default=None,
@@ -115,7 +115,11 @@ class Settings(BaseModel):
         description="What the report of a leaked secret does (`POST /leaks`): suspend its client "
         "and revoke its live tokens, or (`alert`) only put it on record.",
     )
-    tls_cert_file: Path | None = Field(default=None, description="PEM file: serve TLS itself.")
+    tls_cert_file: Path | None = Field(
+        default=None,
+        description="PEM file with the certificate chain; with HOURPASS_TLS_KEY_FILE, Hourpass "
+        "serves HTTPS itself.",
+    )
     tls_key_file: Path | None = Field(default=None, description="PEM file: the private key.")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="What is logged, to stderr: debug, info, warning or error."
@@ -152,7 +156,7 @@ class Settings(BaseModel):
         if parts.query or parts.fragment or "?" in value or "#" in value or "@" in parts.netloc:
             raise ValueError("a URL without user, query and fragment is needed")
         if value.endswith("/"):
-            raise ValueError("take the / at the end away")
+            raise ValueError("remove the trailing /")
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise ValueError("use https: plain http is only for a loopback host")
         return value
@@ -161,7 +165,12 @@ class Settings(BaseModel):
     @classmethod
     def _database_url(cls, value: SecretStr) -> SecretStr:
         text = value.get_secret_value()
-        if not text or text.startswith(("postgresql://", "postgres://")):
+        if text.startswith(("postgresql://", "postgres://")):
+            from hourpass.server.db import postgres  # loading it takes long: see context
+
+            postgres.read_url(text)
+            return value
+        if not text:
             return value
         file = text.removeprefix("sqlite:///")
         if file not in (text, "", ":memory:") and "?" not in file:
@@ -186,7 +195,7 @@ class Settings(BaseModel):
     @field_validator("tls_cert_file", "tls_key_file", "catalogue")
     @classmethod
     def _is_there(cls, value: Path | None) -> Path | None:
-        if value is not None and not value.is_file():
+        if value is not None and not _is_file(value):
             raise ValueError(f"there is no file {value}")
         return value
 
@@ -268,7 +277,11 @@ def _configuration(
         "hourpass", appauthor=False
     )
     candidates = [named] if named else ["hourpass.toml", str(Path(data_dir) / "hourpass.toml")]
-    path = next((Path(c) for c in candidates if Path(c).is_file()), None)
+    try:
+        path = next((Path(c) for c in candidates if _is_file(Path(c))), None)
+    except ValueError as fault:
+        faults.append(f"{PREFIX}CONFIG: {fault}")
+        return None, {}
     if path is None:
         if named:
             faults.append(f"{PREFIX}CONFIG: there is no file {named}")
@@ -285,6 +298,14 @@ def _configuration(
         faults.append(f"{path}: config_file is no setting")
         del table["config_file"]
     return path, table
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is one; ValueError where this user may not even look."""
+    try:
+        return path.is_file()
+    except OSError as fault:
+        raise ValueError(f"cannot look for {path}: {fault.strerror}") from None
 
 
 def _file_forms(

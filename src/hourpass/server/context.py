@@ -6,13 +6,9 @@ what to do; nothing is made or changed then.
 
 import contextlib
 import logging
-import os
-import secrets
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-
-from sqlalchemy.dialects import postgresql, sqlite
 
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import SYSTEM, AuditEvent, Event, Origin
@@ -20,12 +16,11 @@ from hourpass.server.catalogue import store as catalogue
 from hourpass.server.catalogue.model import Catalogue
 from hourpass.server.config import Settings
 from hourpass.server.cursors import Cursors
-from hourpass.server.db import migrate
+from hourpass.server.db import files, installation, migrate
 from hourpass.server.db import sqlite as embedded
-from hourpass.server.db.engine import Database, Dialect
+from hourpass.server.db.engine import Database
 from hourpass.server.db.file_lock import FileLock, InUse
 from hourpass.server.db.migrate import SchemaState
-from hourpass.server.db.schema import installation
 from hourpass.server.keys import keyring, operations, store
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.keys.master import MasterKeys, WrongMasterKey, generate
@@ -102,10 +97,8 @@ def open_context(
         )
         try:
             context.keyring()
-        except WrongMasterKey:
-            raise InstallationFault(
-                "the master key does not open this database's keys; set the one it was made with"
-            ) from None
+        except WrongMasterKey as fault:
+            raise InstallationFault(str(fault)) from None
     except BaseException:
         database.close()
         raise
@@ -190,8 +183,8 @@ def _master_keys(settings: Settings, *, may_make: bool) -> MasterKeys:
     if settings.master_key is not None:
         return MasterKeys.parse(settings.master_key.get_secret_value())
     path = settings.data_dir / "master.key"
-    if may_make and not path.exists():
-        _write_new(path, generate() + "\n")
+    if may_make:
+        _make_master_key(path)
     try:
         return MasterKeys.parse(path.read_text("utf-8"))
     except FileNotFoundError:
@@ -203,41 +196,27 @@ def _master_keys(settings: Settings, *, may_make: bool) -> MasterKeys:
         raise InstallationFault(f"{path} cannot be read: {fault}") from None
 
 
-def _write_new(path: Path, text: str) -> None:
-    """A file that is there whole and on disk for good, or not at all; another may be faster."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+def _make_master_key(path: Path) -> None:
+    """The embedded default's, where there is none; another process may be faster."""
     try:
-        os.link(draft, path)  # fails when it exists, as a rename does not
-    except FileExistsError:
-        pass
-    finally:
-        draft.unlink()
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+        if path.exists():
+            return
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            files.write_new(path, generate() + "\n")
+    except OSError as fault:
+        raise InstallationFault(
+            f"cannot write {path}: {fault.strerror}; let HOURPASS_DATA_DIR name a folder that "
+            "this user can write to, or set HOURPASS_MASTER_KEY"
+        ) from None
 
 
 def _initialise(database: Database, policy: KeyPolicy) -> None:
     """The first row of everything; of two processes at once one does it."""
     spares = policy.spares()
-    insert = postgresql.insert if database.dialect is Dialect.POSTGRESQL else sqlite.insert
     with database.write() as connection:
         now = database.now(connection)
-        made = connection.execute(
-            insert(installation)
-            .values(id=1, catalogue_version=1, keys_version=1, created_at=now)
-            .on_conflict_do_nothing()
-            .returning(installation.c.id)  # psycopg's rowcount would not tell
-        ).all()
-        if not made:
+        if not installation.add(connection, now):
             return
         default = Organization(id=DEFAULT, name="Default organization", created_at=now)
         organizations.add(connection, default)

@@ -87,7 +87,8 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def check_tls(certificate: str, key: str) -> None:
-    """Raises ssl.SSLError when these files cannot be used: told once, before anybody serves."""
+    """Raises OSError (ssl.SSLError is one) when these files cannot be used: told once, before
+    anybody serves."""
     ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(certificate, key)
 
 

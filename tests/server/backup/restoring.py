@@ -5,7 +5,8 @@ from pathlib import Path
 from hourpass.server import config, context
 from hourpass.server.backup import copies, restores
 from hourpass.server.backup.differences import Change, Difference
-from hourpass.server.backup.restores import Restore, Restored
+from hourpass.server.backup.made_safe import Restore
+from hourpass.server.backup.restores import Restored
 from support.installation import TESTER, Installation
 
 

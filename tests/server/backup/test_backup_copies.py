@@ -1,5 +1,6 @@
 """A backup is whole, of one moment, its owner's alone, and made while others write."""
 
+import os
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from hourpass.server.backup.copies import NotBackedUp
 from hourpass.server.db import sqlite_copy
 from hourpass.server.db.sqlite import driver
 from support.installation import MASTER_KEY, Installation
+from support.no_links import no_links
 
 _ROW = "UPDATE organization SET name = :name"
 
@@ -112,6 +114,28 @@ def test_a_backup_overwrites_nothing(sqlite_installation: Installation, tmp_path
     copies.back_up(database, other, told, overwrite=True)
     assert sqlite_copy.faults(other) == []
     assert sqlite_installation.events()
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_a_file_that_came_meanwhile_is_not_overwritten(
+    sqlite_installation: Installation,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    links: bool,
+) -> None:
+    """Nor on a file system without links, where a backup without --force can be made as well."""
+    if not links:
+        monkeypatch.setattr(os, "link", no_links)
+    other = tmp_path / "other"
+
+    def write_it(_done: int, _total: int) -> None:
+        other.write_text("precious")
+
+    with pytest.raises(NotBackedUp, match="exists; name another file, or say --force"):
+        copies.back_up(database_of(sqlite_installation), other, write_it, overwrite=False)
+
+    assert other.read_text() == "precious"
+    assert sqlite_copy.faults(back_up(sqlite_installation, tmp_path / "copy.db")) == []
 
 
 @pytest.mark.parametrize(

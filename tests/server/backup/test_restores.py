@@ -24,6 +24,7 @@ from hourpass.server.operators import lifecycle as operators
 from hourpass.server.operators.model import Role
 from hourpass.server.organizations import operations as organizations
 from support.installation import TESTER, Installation
+from support.no_links import no_links
 
 NAMES = ("kept", "rotated", "suspended", "deleted", "narrowed", "leaked")
 OTHER_KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
@@ -367,6 +368,26 @@ def test_a_plain_copy_of_the_file_can_be_restored(
     assert restore(sqlite_installation, copy).done is not None
 
     assert client(sqlite_installation, made["kept"]).name == "kept"
+
+
+def test_a_restore_needs_no_links(
+    sqlite_installation: Installation,
+    made: dict[str, str],
+    backup: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The old database is kept as a copy then."""
+    do_the_deeds(sqlite_installation, made)
+    events = sqlite_installation.events()
+    monkeypatch.setattr(os, "link", no_links)
+
+    restored = restore(sqlite_installation, backup, accept=True)
+
+    assert restored.kept is not None
+    old = Installation(backup.parent / "old", f"sqlite:///{restored.kept}")
+    assert old.events() == events
+    old.close()
+    assert client(sqlite_installation, made["deleted"]).name == "deleted"
 
 
 def test_a_second_name_of_the_database_goes(

@@ -8,8 +8,9 @@ import pytest
 from hourpass.server.audit.events import Origin
 from hourpass.server.clients import lifecycle
 from hourpass.server.clients.lifecycle import NewClient
-from hourpass.server.clients.model import BadInput, Client
+from hourpass.server.clients.model import Client
 from hourpass.server.organizations import operations
+from hourpass.server.refused import BadInput
 from hourpass.server.rights import CLIENTS_READ, CLIENTS_WRITE, FULL, Rights
 from support.installation import CATALOGUE, TESTER, Installation
 

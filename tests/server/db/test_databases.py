@@ -3,6 +3,7 @@
 import os
 import threading
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -258,10 +259,9 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("url", ["postgresql://u:hidden@[::1/db", "postgresql://u:hidden@h:x/db"])
 def test_a_url_that_cannot_be_read_is_told_without_its_password(url: str) -> None:
     """It may hold one."""
-    with pytest.raises(DatabaseUnavailable) as refused:
+    with pytest.raises(ValueError, match="give postgresql://<user>@<host>/<database>") as refused:
         open_postgresql(url, statement_timeout_s=1)
-    assert "hidden" not in str(refused.value)
-    assert "HOURPASS_DATABASE_URL" in str(refused.value)
+    assert "hidden" not in "".join(traceback.format_exception(refused.value))
 
 
 def test_a_server_that_is_not_there_is_told_without_its_password() -> None:

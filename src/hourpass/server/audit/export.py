@@ -103,6 +103,8 @@ def _exported(
             "client_id": wanted.client_id,
             "event": wanted.event,
             "actor": wanted.actor,
+            # Only where the event's own organization does not say it.
+            "organization": None if wanted.organization == organization else wanted.organization,
             "since": rfc3339(wanted.since) if wanted.since else None,
             "until": rfc3339(wanted.until) if wanted.until else None,
         }

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hourpass.server.backup import store
-from hourpass.server.db import migrate, sqlite_copy
+from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S
+from hourpass.server.db import files, migrate, sqlite_copy
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.file_lock import FileLock, InUse
 from hourpass.server.db.sqlite import open_sqlite
 from hourpass.server.db.sqlite_copy import Progress
-
-_BUSY_TIMEOUT_S = 30.0
 
 
 class NotBackedUp(Exception):
@@ -50,7 +49,13 @@ def back_up(database: Path, target: Path, progress: Progress, *, overwrite: bool
             sqlite_copy.copy(database, draft, progress)
             schema = verified(draft)
             size = draft.stat().st_size
-            publish(draft, target, overwrite=overwrite)
+            if overwrite:
+                draft.replace(target)
+                files.synchronise(target.parent)
+            else:
+                files.publish(draft, target)
+    except FileExistsError:
+        raise _exists(target) from None
     except OSError as fault:
         raise NotBackedUp(f"cannot write {target}: {fault.strerror}") from None
     except DatabaseUnavailable as fault:
@@ -65,7 +70,7 @@ def verified(copy: Path) -> str:
     found = sqlite_copy.faults(copy)
     if found:
         raise NotBackedUp(f"it is no sound SQLite database: {found[0]}")
-    database = open_sqlite(copy, busy_timeout_s=_BUSY_TIMEOUT_S)
+    database = open_sqlite(copy, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     try:
         schema = migrate.revision(database)
         ours = store.holds_installation(database)
@@ -97,22 +102,6 @@ def drop_drafts(path: Path) -> None:
             file.unlink(missing_ok=True)
 
 
-def publish(draft: Path, target: Path, *, overwrite: bool) -> None:
-    """Give a file that is on disk its name, in one step, and have the name on disk."""
-    if overwrite:
-        draft.replace(target)
-    else:
-        try:
-            os.link(draft, target)  # fails when it exists, as a rename does not
-        except FileExistsError:
-            raise NotBackedUp(f"{target} exists; name another file, or say --force") from None
-        except OSError:  # a file system without links
-            if target.exists():
-                raise NotBackedUp(f"{target} exists; name another file, or say --force") from None
-            draft.replace(target)
-    sqlite_copy.synchronise(target.parent)
-
-
 def _refuse_target(database: Path, target: Path, *, overwrite: bool) -> None:
     parts = {database.with_name(database.name + suffix) for suffix in ("", "-wal", "-shm", "-lock")}
     if target.absolute() in {part.absolute() for part in parts} or (
@@ -124,6 +113,10 @@ def _refuse_target(database: Path, target: Path, *, overwrite: bool) -> None:
     if target.exists() and not target.is_file():
         raise NotBackedUp(f"{target} is no plain file")
     if target.exists() and not overwrite:
-        raise NotBackedUp(f"{target} exists; name another file, or say --force")
+        raise _exists(target)
     if not target.parent.is_dir():
         raise NotBackedUp(f"there is no folder {target.parent}; make it")
+
+
+def _exists(target: Path) -> NotBackedUp:
+    return NotBackedUp(f"{target} exists; name another file, or say --force")

@@ -18,6 +18,18 @@ _FLOOR_EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Restore:
+    """How a restore is to be done, and by whom."""
+
+    by: Origin
+    policy: KeyPolicy
+    accept: bool
+    """Go on although clients, operators, organizations or keys differ."""
+    keep_active: bool
+    """Suspend no client although there is nothing to compare with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MadeSafe:
     """What was done to a restored database."""
 
@@ -49,42 +61,40 @@ def look_if_readable(database: Database, restored: Survey) -> Survey | None:
 
 def make_safe(
     database: Database,
-    policy: KeyPolicy,
+    how: Restore,
     restored: Survey,
     old: Survey | None,
-    found: int,
-    by: Origin,
-    *,
-    keep_active: bool,
+    differences: int,
     detail: dict[str, str],
 ) -> MadeSafe:
     """Kill every token and session, revoke again what was revoked, and put it on record.
 
-    With nothing to compare with (`old` is None) every client is suspended, unless `keep_active`,
-    and every signing key is replaced: any of them may have been revoked since.
+    With nothing to compare with (`old` is None) every client is suspended, unless `how` says
+    `keep_active`, and every signing key is replaced: any of them may have been revoked since.
+    `differences` is how many there are; `detail` says in the event which backup it was.
     """
-    spares = policy.spares()
+    spares = how.policy.spares()
     with database.write() as connection:
         store.take_time(connection)
         now = database.now(connection)
         kids = restored.keys.keys() if old is None else compared.revoked_since(old, restored)
-        revoked = operations.revoke_within(connection, policy, spares, kids, by, now)
+        revoked = operations.revoke_within(connection, how.policy, spares, kids, how.by, now)
         highest = max(restored.highest_version, 0 if old is None else old.highest_version)
         floor = max(int((now - _FLOOR_EPOCH).total_seconds()), highest + 1)
         store.raise_versions(connection, floor)
         suspended = 0
-        if old is None and not keep_active:
+        if old is None and not how.keep_active:
             suspended = store.suspend_all(connection, now)
         sessions = store.end_sign_ins(connection, now)
         last = restored.last_event_at
         event = AuditEvent(
             event=Event.BACKUP_RESTORED,
-            origin=by,
+            origin=how.by,
             detail={
                 **detail,
                 "backup_until": None if last is None else rfc3339(last),
                 "compared": old is not None,
-                "differences": found,
+                "differences": differences,
                 "clients_suspended": suspended,
                 "keys_revoked": revoked,
             },

@@ -8,11 +8,12 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from hourpass.server.audit.events import Origin, printable
+from hourpass.server.audit.events import printable
 from hourpass.server.backup import made_safe, store, swap
 from hourpass.server.backup.copies import NotBackedUp, draft_beside, drop_drafts, verified
 from hourpass.server.backup.differences import Difference, Survey, differences
-from hourpass.server.backup.made_safe import MadeSafe
+from hourpass.server.backup.made_safe import MadeSafe, Restore
+from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S
 from hourpass.server.db import migrate, sqlite_copy
 from hourpass.server.db.engine import Database, DatabaseUnavailable
 from hourpass.server.db.file_lock import FileLock, InUse
@@ -23,23 +24,9 @@ from hourpass.server.keys import keyring
 from hourpass.server.keys.master import WrongMasterKey
 from hourpass.server.keys.operations import KeyPolicy
 
-_BUSY_TIMEOUT_S = 30.0
-
 
 class NotRestored(Exception):
     """Nothing was changed; the text says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restore:
-    """How a restore is to be done, and by whom."""
-
-    by: Origin
-    policy: KeyPolicy
-    accept: bool
-    """Go on although clients, operators, organizations or keys differ."""
-    keep_active: bool
-    """Suspend no client although there is nothing to compare with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +92,8 @@ def after_restore(database: Database, old: Database | None, how: Restore) -> Res
     found = () if before is None else tuple(differences(before, backup))
     done = None
     if not found or how.accept:
-        done = _make_safe(database, backup, before, found, how, {"by": "another program"})
+        detail = {"by": "another program"}
+        done = made_safe.make_safe(database, how, backup, before, len(found), detail)
     return Restored(differences=found, compared=before is not None, done=done, backup=backup)
 
 
@@ -119,7 +107,7 @@ def _restore_file(
         verified(draft)
     except NotBackedUp as fault:
         raise NotRestored(f"{file} cannot be restored: {fault}") from None
-    new = open_sqlite(draft, busy_timeout_s=_BUSY_TIMEOUT_S)
+    new = open_sqlite(draft, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     try:
         _bring_up_to_date(new, file, how.policy)
         backup = made_safe.look(new)
@@ -128,7 +116,7 @@ def _restore_file(
         done = None
         if not found or how.accept:
             detail = {"file": printable(file.name, 200)}
-            done = _make_safe(new, backup, before, found, how, detail)
+            done = made_safe.make_safe(new, how, backup, before, len(found), detail)
             with new.read() as connection:
                 now = new.now(connection)
     finally:
@@ -169,33 +157,13 @@ def _before(database: Path, backup: Survey) -> Survey | None:
     if not database.exists():
         return None
     try:
-        old = open_sqlite(database, busy_timeout_s=_BUSY_TIMEOUT_S)
+        old = open_sqlite(database, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     except DatabaseUnavailable:
         return None
     try:
         return made_safe.look_if_readable(old, backup)
     finally:
         old.close()
-
-
-def _make_safe(
-    database: Database,
-    backup: Survey,
-    before: Survey | None,
-    found: tuple[Difference, ...],
-    how: Restore,
-    detail: dict[str, str],
-) -> MadeSafe:
-    return made_safe.make_safe(
-        database,
-        how.policy,
-        backup,
-        before,
-        len(found),
-        how.by,
-        keep_active=how.keep_active,
-        detail=detail,
-    )
 
 
 def _said(fault: Exception) -> str:

@@ -5,12 +5,10 @@ name: it has to be gone before the name means another file.
 """
 
 import glob
-import os
-import shutil
 from datetime import datetime
 from pathlib import Path
 
-from hourpass.server.db import sqlite_copy
+from hourpass.server.db import files, sqlite_copy
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.file_lock import InUse
 
@@ -43,16 +41,16 @@ def swap(database: Path, new: Path, kept: Path) -> Path | None:
             raise
         except DatabaseUnavailable:
             pass  # damaged: then what is beside it may say something, and is kept with it
-        _keep(database, kept)
+        files.keep(database, kept)  # so that there always is a database
     # A crash from here on leaves the old database without what was beside it, which is nothing
     # unless it was damaged.
     for suffix in _BESIDE:
         part = database.with_name(database.name + suffix)
         if part.exists():
             part.replace(kept.with_name(kept.name + suffix))
-    sqlite_copy.synchronise(database.parent)
+    files.synchronise(database.parent)
     new.replace(database)
-    sqlite_copy.synchronise(database.parent)
+    files.synchronise(database.parent)
     return kept if exists else None
 
 
@@ -65,13 +63,3 @@ def drop_second_names(database: Path) -> None:
         for file in database.parent.glob(f"{glob.escape(database.name)}.before-restore-*"):
             if file.exists() and file.samefile(database):
                 file.unlink()
-
-
-def _keep(database: Path, kept: Path) -> None:
-    """A second name for the same file; the first stays, so that there always is a database."""
-    try:
-        os.link(database, kept)
-    except OSError:  # a file system without links
-        shutil.copy2(database, kept)
-        sqlite_copy.synchronise(kept)
-    sqlite_copy.synchronise(database.parent)

@@ -43,11 +43,6 @@ class SchemaState(StrEnum):
     """A newer Hourpass has migrated it, and says that this one can go on."""
     AHEAD = "ahead"
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether this version can serve it as it is."""
-        return self in (SchemaState.CURRENT, SchemaState.NEWER)
-
 
 def state(database: Database) -> SchemaState:
     """Look without touching."""

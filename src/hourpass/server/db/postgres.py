@@ -33,14 +33,25 @@ _SURELY_ALIVE_S = 1.0
 _DURABLE = {"fsync": "on", "full_page_writes": "on"}
 
 
-def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
-    """The shared database; nothing is connected yet."""
+def read_url(url: str) -> dict[str, Any]:
+    """What libpq makes of a URL, by its own names for it; ValueError says what to give.
+
+    The URL, which may hold a password, is not in that text.
+    """
     try:
         parsed = conninfo_to_dict(url)
         for port in str(parsed.get("port", "")).split(","):
             int(port or 0)
-    except (psycopg.ProgrammingError, ValueError) as fault:
-        raise DatabaseUnavailable("HOURPASS_DATABASE_URL cannot be read") from fault
+    except (psycopg.ProgrammingError, ValueError):
+        raise ValueError(
+            "libpq cannot read it: give postgresql://<user>@<host>/<database>"
+        ) from None
+    return parsed
+
+
+def open_postgresql(url: str, *, statement_timeout_s: float) -> Database:
+    """The shared database; nothing is connected yet. Raises ValueError as `read_url` does."""
+    parsed = read_url(url)
     engine = create_engine(
         # The URL is libpq's to read, with several hosts and all: SQLAlchemy gets a name alone.
         URL.create("postgresql+psycopg", database=str(parsed.get("dbname", ""))),

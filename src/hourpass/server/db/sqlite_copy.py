@@ -1,13 +1,13 @@
 """Copies of an SQLite database while others write to it, and files that stand by themselves."""
 
 import contextlib
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.file_lock import InUse
+from hourpass.server.db.files import synchronise
 from hourpass.server.db.sqlite import driver
 
 Progress = Callable[[int, int], None]
@@ -67,15 +67,6 @@ def settle(path: Path) -> None:
         if mode != "delete":
             raise InUse(f"another program has {path} open")
     synchronise(path)
-
-
-def synchronise(path: Path) -> None:
-    """Have a file, or the names in a folder, on disk before this returns."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 @contextlib.contextmanager

@@ -15,6 +15,11 @@ _NONCE = 12
 class WrongMasterKey(Exception):
     """None of the master keys opens a sealed value: it belongs to another installation."""
 
+    def __init__(self) -> None:
+        super().__init__(
+            "the master key does not open this database's keys; set the one it was made with"
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class MasterKeys:
