@@ -13,13 +13,13 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from hourpass.fetch import FetchFailed, get_json
+from hourpass.flight import Flight
 from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.oauth.jose import Algorithm, PublicKeys
 from hourpass.oauth.metadata import locations
@@ -57,18 +57,6 @@ class Held:
     stale_at: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fetch:
-    """A fetch under way; `done` never fails, it only says that the attempt is over."""
-
-    done: Future[None]
-    thread: threading.Thread
-
-    def is_running(self) -> bool:
-        """Asks the thread too: it does not live on in a forked process, where `done` would wait."""
-        return self.thread.is_alive() and not self.done.done()
-
-
 class KeySet:
     """The keys of one issuer, for any number of threads.
 
@@ -85,7 +73,7 @@ class KeySet:
         self._lock = threading.Lock()
         self.held: Held | None = None
         """The keys in use; None before the first fetch."""
-        self._fetch: _Fetch | None = None
+        self._flight: Flight | None = None
         self._quiet_from: float | None = None
         self.fault: str | None = None
         """Why the last attempt failed; None when it did not."""
@@ -101,17 +89,17 @@ class KeySet:
             self.fetch(now)
         return held
 
-    def fetch(self, now: float, kid: str | None = None) -> Future[None] | None:
+    def fetch(self, now: float, kid: str | None = None) -> Flight | None:
         """Begin a fetch, or join the one under way; `kid` is a key that the caller misses.
 
         None when another thread has just brought what is missing, and while the cooldown
         lasts: failed attempts and attempts for an unknown `kid` start it, so that neither an
-        outage nor a stranger's tokens turn into a flood of requests. The future ends when the
-        attempt does, whatever came of it: ask `current` and `fault`.
+        outage nor a stranger's tokens turn into a flood of requests. What came of a flight that
+        is over say `current` and `fault`.
         """
         with self._lock:
-            if self._fetch is not None and self._fetch.is_running():
-                return self._fetch.done
+            if self._flight is not None and self._flight.is_running():
+                return self._flight
             held = self.held
             is_fresh = held is not None and held.fresh_from <= now < held.stale_at
             if held is not None and is_fresh and (kid is None or kid in held.keys):
@@ -122,21 +110,15 @@ class KeySet:
                 self._quiet_from = now
             return self._begin(now)
 
-    def _begin(self, now: float) -> Future[None] | None:
-        done: Future[None] = Future()
-        done.set_running_or_notify_cancel()  # no waiter can cancel it for the others
-        thread = threading.Thread(
-            target=self._attempt, args=(now, done), name="hourpass-jwks", daemon=True
-        )
+    def _begin(self, now: float) -> Flight | None:
         try:
-            thread.start()
-        except RuntimeError as fault:  # no more threads, or the interpreter is going down
+            self._flight = Flight.begin(lambda: self._attempt(now), name="hourpass-jwks")
+        except RuntimeError as fault:
             self._quiet_from, self.fault = now, str(fault)
             return None
-        self._fetch = _Fetch(done=done, thread=thread)
-        return done
+        return self._flight
 
-    def _attempt(self, now: float, done: Future[None]) -> None:
+    def _attempt(self, now: float) -> None:
         fault: str | None = "the fetch broke off"
         try:
             self.held = self._download(now)
@@ -149,7 +131,6 @@ class KeySet:
                 self.fault = fault
                 if fault is not None:
                     self._quiet_from = now
-            done.set_result(None)
 
     def _download(self, now: float) -> Held:
         deadline = time.monotonic() + FETCH_SECONDS

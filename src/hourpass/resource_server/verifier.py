@@ -4,13 +4,12 @@ A verdict stands until the token expires: revocation before that is seen only by
 check (introspection, forward-auth).
 """
 
-import asyncio
-import concurrent.futures
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
+from hourpass.flight import Flight
 from hourpass.oauth.errors import InvalidToken
 from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, Algorithm, BadSignature, read_header
 from hourpass.resource_server.claims import AccessToken, judge
@@ -76,7 +75,7 @@ class Verifier:
                 fetch = next(steps)
             except StopIteration as end:
                 return cast("AccessToken", end.value)
-            concurrent.futures.wait((fetch,), _WAIT_SECONDS)
+            fetch.wait(_WAIT_SECONDS)
 
     async def verify_async(self, token: str) -> AccessToken:
         """`verify`, without blocking the event loop while keys are fetched."""
@@ -89,11 +88,7 @@ class Verifier:
                 fetch = next(steps)
             except StopIteration as end:
                 return cast("AccessToken", end.value)
-            waiting = asyncio.wrap_future(fetch)
-            try:
-                await asyncio.wait((waiting,), timeout=_WAIT_SECONDS)
-            finally:
-                waiting.cancel()  # ends the wait, not the fetch, which others may wait for
+            await fetch.wait_async(_WAIT_SECONDS)
 
     def recall(self, credentials: str) -> AccessToken | None:
         """The verdict that was made before on the token in these credentials, if there is one.
@@ -117,9 +112,7 @@ class Verifier:
             raise InvalidToken("the access token has expired; request a new one", detail="exp")
         return verdict[1]
 
-    def _steps(
-        self, token: str, now: float
-    ) -> Generator[concurrent.futures.Future[None], None, AccessToken]:
+    def _steps(self, token: str, now: float) -> Generator[Flight, None, AccessToken]:
         """The check, once for threads and coroutines: it yields what has to be waited for."""
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             raise InvalidToken(_MALFORMED, detail="too long, or not ASCII")
