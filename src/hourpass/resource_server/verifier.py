@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from hourpass.flight import Flight
 from hourpass.oauth.errors import InvalidToken
 from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, Algorithm, BadSignature, read_header
+from hourpass.oauth.loopback import is_loopback
 from hourpass.resource_server.claims import AccessToken, judge
 from hourpass.resource_server.jwks import FETCH_SECONDS, KeySet, KeysUnavailable
 
@@ -43,17 +44,27 @@ class Verifier:
         """Nothing is fetched yet; ValueError for a setting that can verify nothing.
 
         `issuer` and `audience` are compared octet for octet with `iss` and `aud`. `jwks_uri`
-        is found in the issuer's metadata (RFC 8414) unless it is given. `clock` gives epoch
-        seconds.
+        is found in the issuer's metadata (RFC 8414) unless it is given; it may be plain http to
+        another machine, where the issuer may not. `clock` gives epoch seconds.
         """
-        for name, url in (("issuer", issuer), ("jwks_uri", jwks_uri)):
-            if url is not None and not _is_web_address(url):
-                raise ValueError(f"{name} is no http or https URL: {url!r}")
-        if not audience:
-            raise ValueError("audience is empty: it is the identifier of the API in the catalogue")
+        if not _is_web_address(issuer):
+            raise ValueError(
+                f"issuer is no http or https URL: {issuer!r}; give the server's HOURPASS_ISSUER"
+            )
+        if jwks_uri is not None and not _is_web_address(jwks_uri):
+            raise ValueError(f"jwks_uri is no http or https URL: {jwks_uri!r}")
+        if jwks_uri is None and not _is_confidential(issuer):
+            raise ValueError(
+                f"issuer {issuer} is plain http: anybody on the way to it could exchange the keys;"
+                " use https"
+            )
+        if not _is_text(audience):
+            raise ValueError(
+                f"audience is the identifier of the API in the catalogue, and not {audience!r}"
+            )
         allowed = frozenset(Algorithm(name) for name in algorithms)
         if not allowed:
-            raise ValueError("no algorithm is allowed")
+            raise ValueError(f"no algorithm is allowed: name some of {', '.join(Algorithm)}")
         self.issuer = issuer
         self.audience = audience
         self._clock = clock
@@ -158,6 +169,20 @@ def _check_header(header: Mapping[str, object]) -> None:
         raise InvalidToken(_MALFORMED, detail="the token brings or names a key of its own")
 
 
-def _is_web_address(url: str) -> bool:
-    parts = urlsplit(url)
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_web_address(url: object) -> bool:
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment
+
+
+def _is_confidential(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
