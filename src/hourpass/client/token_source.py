@@ -186,7 +186,8 @@ class TokenSource:
                 case Ask():
                     if now >= end_at:
                         raise ServerUnavailable(
-                            f"{self._issuer or self._token_url} does not answer"
+                            f"{self._issuer or self._token_url} does not answer: check the"
+                            " address, or try again later"
                         )
                     if flight is not None:  # else it could not begin: the next decision says so
                         yield flight, end_at - now
@@ -203,7 +204,7 @@ class TokenSource:
                 self._attempt, name="hourpass-token", daemon=self._cache is None
             )
         except RuntimeError:
-            error = ServerUnavailable("no thread could be started to ask for a token")
+            error = ServerUnavailable("no thread could be started: try again later")
             spread = random.random()  # noqa: S311  (when to ask, nothing secret)
             self._state = renewal.failed(self._state, error, self._clock(), spread)
             return None

@@ -71,7 +71,7 @@ def protected_resource() -> ProtectedResource:
         raise ImproperlyConfigured(f"the setting HOURPASS: {fault}") from fault
 
 
-def _faults(given: Mapping[str, Any]) -> Iterator[str]:
+def _faults(given: object) -> Iterator[str]:
     if not isinstance(given, Mapping):
         yield "it has to be a dict with ISSUER and AUDIENCE"
         return
@@ -186,7 +186,10 @@ def is_admitted(request: HttpRequest) -> bool:
 def _request(arguments: tuple[Any, ...]) -> HttpRequest:
     if arguments and isinstance(arguments[0], HttpRequest):
         return arguments[0]
-    raise TypeError("needs() is for views, whose first argument is the request")
+    raise TypeError(
+        "needs() is for views, whose first argument is the request; for a class-based view write"
+        " @method_decorator(needs(...), name='dispatch')"
+    )
 
 
 def parts(request: HttpRequest) -> tuple[list[str], str, str]:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from hourpass.fetch import FetchFailed, get_json
@@ -125,7 +125,14 @@ class KeySet:
             fault = None
         except FetchFailed as failure:
             fault = str(failure)
-            _log.warning("the key set of %s was not renewed: %s", self._issuer, fault)
+            if self.held is None:
+                _log.warning(
+                    "every token is answered 503, since the keys of %s cannot be read: %s; it is"
+                    " tried again in %d s",
+                    *(self._issuer, fault, COOLDOWN_SECONDS),
+                )
+            else:
+                _log.warning("the keys of %s were not renewed: %s", self._issuer, fault)
         finally:
             with self._lock:
                 self.fault = fault
@@ -148,7 +155,11 @@ class KeySet:
                 raise FetchFailed(f"{uri}: {fault}") from fault
             if not keys.kids:
                 # Still taken: a server that withdrew its keys must be believed.
-                _log.warning("%s holds no key for %s", uri, ", ".join(sorted(self._algorithms)))
+                _log.warning(
+                    "every token is refused, since %s holds no key for %s: check that it is the"
+                    " server's jwks_uri",
+                    *(uri, ", ".join(sorted(self._algorithms))),
+                )
         self._discovered_uri = uri
         return Held(
             keys=keys,
@@ -164,24 +175,33 @@ class KeySet:
         for location in locations(self._issuer):
             try:
                 metadata, _ = get_json(location, deadline=deadline)
-                return _jwks_uri(metadata, self._issuer)
+                return _jwks_uri(metadata, self._issuer, location)
             except FetchFailed as fault:
                 faults.append(str(fault))
         raise FetchFailed("; ".join(faults))
 
 
-def _jwks_uri(metadata: Any, issuer: str) -> str:
+def _jwks_uri(metadata: Any, issuer: str, location: str) -> str:
     """RFC 8414 section 3.3: metadata of another issuer, however alike, must not be used."""
-    if not isinstance(metadata, dict) or metadata.get("issuer") != issuer:
-        raise FetchFailed(f"the metadata is not that of {issuer}")
+    if not isinstance(metadata, dict):
+        raise FetchFailed(f"{location} is no JSON object: check the issuer")
+    named = metadata.get("issuer")
+    if named != issuer:
+        if _is_printable(named):
+            raise FetchFailed(f"the server at {issuer} calls itself {named}: give that as issuer")
+        raise FetchFailed(f"{location} is not that of {issuer}: check the issuer")
     uri = metadata.get("jwks_uri")
     allowed = ("https",) if urlsplit(issuer).scheme == "https" else ("https", "http")
-    # What is not printable ASCII is no URI, and must not get into a log either.
-    if isinstance(uri, str) and uri.isascii() and uri.isprintable():
+    if _is_printable(uri):
         with suppress(ValueError):
             if urlsplit(uri).scheme in allowed:
                 return uri
-    raise FetchFailed(f"the metadata of {issuer} names no usable jwks_uri")
+    raise FetchFailed(f"{location} names no usable jwks_uri: check that it is a Hourpass server")
+
+
+def _is_printable(text: object) -> TypeGuard[str]:
+    """What is not printable ASCII is no URI, and must not get into a log either."""
+    return isinstance(text, str) and 0 < len(text) <= 2048 and text.isascii() and text.isprintable()
 
 
 def _age(headers: Mapping[str, str]) -> int:
