@@ -164,7 +164,8 @@ def _check_header(header: Mapping[str, object]) -> None:
     """RFC 9068 section 4 (`typ`); RFC 8725 section 3.10 (no orders from the token)."""
     typ = header.get("typ")
     if not isinstance(typ, str) or typ.lower() not in _TYPES:
-        raise InvalidToken("the token is no access token", detail=f"typ is {ascii(typ)[:200]}")
+        description = "the token is no access token; send the access_token that you were given"
+        raise InvalidToken(description, detail=f"typ is {ascii(typ)[:200]}")
     if not _KEY_MATERIAL.isdisjoint(header):
         raise InvalidToken(_MALFORMED, detail="the token brings or names a key of its own")
 
