@@ -20,6 +20,7 @@ from typing import Any, ParamSpec, TypeVar
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 
 from hourpass.limits.rules import Headers
@@ -69,6 +70,15 @@ def protected_resource() -> ProtectedResource:
         )
     except (ValueError, TypeError) as fault:
         raise ImproperlyConfigured(f"the setting HOURPASS: {fault}") from fault
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    """For a project's tests, which put other settings in place for a while."""
+    if setting == "HOURPASS":
+        protected_resource.cache_clear()
+
+
+setting_changed.connect(_forget)
 
 
 def _faults(given: object) -> Iterator[str]:

@@ -31,6 +31,10 @@ from hourpass.resource_server.django import is_admitted, parts, protected_resour
 from hourpass.resource_server.jwks import KeysUnavailable
 from hourpass.resource_server.protected_resource import check_scopes
 
+# A project loads its URLs, and so this, when it is checked or started: there a setting that
+# cannot be used is named, and not as a 500 without a word for each request.
+protected_resource()
+
 
 @dataclass(frozen=True, slots=True)
 class ApiClient:
