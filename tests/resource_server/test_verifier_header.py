@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -262,17 +263,30 @@ def test_only_the_three_algorithms_can_be_allowed(algorithms: list[str]) -> None
         ("ftp://auth.example.com", AUDIENCE, None),
         ("https://", AUDIENCE, None),
         ("https://auth.example.com#part", AUDIENCE, None),
+        (None, AUDIENCE, None),
+        ("http://[", AUDIENCE, None),
         ("https://auth.example.com", "", None),
+        ("https://auth.example.com", None, None),
+        ("https://auth.example.com", [AUDIENCE], None),
         ("https://auth.example.com", AUDIENCE, "file:///etc/passwd"),
         ("https://auth.example.com", AUDIENCE, ""),
     ],
 )
 def test_settings_that_can_verify_nothing_are_refused(
-    issuer: str, audience: str, jwks_uri: str | None
+    issuer: Any, audience: Any, jwks_uri: str | None
 ) -> None:
-    """At once, and not with the first token."""
-    with pytest.raises(ValueError, match="is"):
+    """At once, and not with the first token; the line names the setting."""
+    with pytest.raises(ValueError, match=r"^(issuer|audience|jwks_uri) is "):
         Verifier(issuer, audience, jwks_uri=jwks_uri)
+
+
+@pytest.mark.parametrize("issuer", ["http://auth.example.com", "http://10.0.0.1:8080"])
+def test_keys_are_not_looked_for_in_the_clear(issuer: str) -> None:
+    """Whoever is on the way could put in keys of his own; an address that was chosen is good."""
+    with pytest.raises(ValueError, match=f"issuer {issuer} is plain http: .*; use https"):
+        Verifier(issuer, AUDIENCE)
+    Verifier(issuer, AUDIENCE, jwks_uri="http://keys.internal/jwks.json")
+    Verifier("http://a.localhost:8080", AUDIENCE)
 
 
 UNREACHABLE = Verifier("http://127.0.0.1:1", AUDIENCE)

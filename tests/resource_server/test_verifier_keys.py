@@ -237,7 +237,7 @@ def test_what_another_thread_brought_is_not_fetched_again(issuer: LocalIssuer) -
 
     first = keys.fetch(NOW, issuer.key.kid)
     assert first is not None
-    first.result(5)
+    first.wait(5)
     settle()
 
     assert keys.fetch(NOW, issuer.key.kid) is None

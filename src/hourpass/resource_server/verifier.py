@@ -4,15 +4,15 @@ A verdict stands until the token expires: revocation before that is seen only by
 check (introspection, forward-auth).
 """
 
-import asyncio
-import concurrent.futures
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
+from hourpass.flight import Flight
 from hourpass.oauth.errors import InvalidToken
 from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, Algorithm, BadSignature, read_header
+from hourpass.oauth.loopback import is_loopback
 from hourpass.resource_server.claims import AccessToken, judge
 from hourpass.resource_server.jwks import FETCH_SECONDS, KeySet, KeysUnavailable
 
@@ -44,17 +44,27 @@ class Verifier:
         """Nothing is fetched yet; ValueError for a setting that can verify nothing.
 
         `issuer` and `audience` are compared octet for octet with `iss` and `aud`. `jwks_uri`
-        is found in the issuer's metadata (RFC 8414) unless it is given. `clock` gives epoch
-        seconds.
+        is found in the issuer's metadata (RFC 8414) unless it is given; it may be plain http to
+        another machine, where the issuer may not. `clock` gives epoch seconds.
         """
-        for name, url in (("issuer", issuer), ("jwks_uri", jwks_uri)):
-            if url is not None and not _is_web_address(url):
-                raise ValueError(f"{name} is no http or https URL: {url!r}")
-        if not audience:
-            raise ValueError("audience is empty: it is the identifier of the API in the catalogue")
+        if not _is_web_address(issuer):
+            raise ValueError(
+                f"issuer is no http or https URL: {issuer!r}; give the server's HOURPASS_ISSUER"
+            )
+        if jwks_uri is not None and not _is_web_address(jwks_uri):
+            raise ValueError(f"jwks_uri is no http or https URL: {jwks_uri!r}")
+        if jwks_uri is None and not _is_confidential(issuer):
+            raise ValueError(
+                f"issuer {issuer} is plain http: anybody on the way to it could exchange the keys;"
+                " use https"
+            )
+        if not _is_text(audience):
+            raise ValueError(
+                f"audience is the identifier of the API in the catalogue, and not {audience!r}"
+            )
         allowed = frozenset(Algorithm(name) for name in algorithms)
         if not allowed:
-            raise ValueError("no algorithm is allowed")
+            raise ValueError(f"no algorithm is allowed: name some of {', '.join(Algorithm)}")
         self.issuer = issuer
         self.audience = audience
         self._clock = clock
@@ -76,7 +86,7 @@ class Verifier:
                 fetch = next(steps)
             except StopIteration as end:
                 return cast("AccessToken", end.value)
-            concurrent.futures.wait((fetch,), _WAIT_SECONDS)
+            fetch.wait(_WAIT_SECONDS)
 
     async def verify_async(self, token: str) -> AccessToken:
         """`verify`, without blocking the event loop while keys are fetched."""
@@ -89,11 +99,7 @@ class Verifier:
                 fetch = next(steps)
             except StopIteration as end:
                 return cast("AccessToken", end.value)
-            waiting = asyncio.wrap_future(fetch)
-            try:
-                await asyncio.wait((waiting,), timeout=_WAIT_SECONDS)
-            finally:
-                waiting.cancel()  # ends the wait, not the fetch, which others may wait for
+            await fetch.wait_async(_WAIT_SECONDS)
 
     def recall(self, credentials: str) -> AccessToken | None:
         """The verdict that was made before on the token in these credentials, if there is one.
@@ -117,9 +123,7 @@ class Verifier:
             raise InvalidToken("the access token has expired; request a new one", detail="exp")
         return verdict[1]
 
-    def _steps(
-        self, token: str, now: float
-    ) -> Generator[concurrent.futures.Future[None], None, AccessToken]:
+    def _steps(self, token: str, now: float) -> Generator[Flight, None, AccessToken]:
         """The check, once for threads and coroutines: it yields what has to be waited for."""
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             raise InvalidToken(_MALFORMED, detail="too long, or not ASCII")
@@ -160,11 +164,26 @@ def _check_header(header: Mapping[str, object]) -> None:
     """RFC 9068 section 4 (`typ`); RFC 8725 section 3.10 (no orders from the token)."""
     typ = header.get("typ")
     if not isinstance(typ, str) or typ.lower() not in _TYPES:
-        raise InvalidToken("the token is no access token", detail=f"typ is {ascii(typ)[:200]}")
+        description = "the token is no access token; send the access_token that you were given"
+        raise InvalidToken(description, detail=f"typ is {ascii(typ)[:200]}")
     if not _KEY_MATERIAL.isdisjoint(header):
         raise InvalidToken(_MALFORMED, detail="the token brings or names a key of its own")
 
 
-def _is_web_address(url: str) -> bool:
-    parts = urlsplit(url)
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_web_address(url: object) -> bool:
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment
+
+
+def _is_confidential(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")

@@ -1,6 +1,6 @@
 """Deeds on keys, on both databases, while the clock moves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -22,16 +22,6 @@ from support.installation import TESTER, Installation
 WAIT = timedelta(seconds=360)
 SYSTEM = {"type": "system", "id": "hourpass", "name": "Hourpass"}
 BY_TESTER = {"type": "cli", "id": "tester", "name": "Tester"}
-
-
-@pytest.fixture(scope="module")
-def home(
-    new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """One installation for the tests of this file; `database` makes its keys anew."""
-    made = new_installation(tmp_path_factory.mktemp("keys"))
-    yield made
-    made.close()
 
 
 @pytest.fixture

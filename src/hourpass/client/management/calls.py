@@ -1,6 +1,6 @@
 """The calls of the management API: what is sent, and what the answer is. Pure.
 
-Each function gives a `Call`, which `sync` and `async` clients carry out alike.
+Each function gives a `Call`, which the clients for threads and for coroutines carry out alike.
 """
 
 import json
@@ -317,7 +317,7 @@ def _time_or_none(text: str | None) -> datetime | None:
 
 def _written(moment: datetime) -> str:
     if moment.tzinfo is None:
-        raise ValueError("give a time with its zone")
+        raise ValueError("give a time with its zone, such as datetime.now(UTC)")
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from hourpass.oauth.errors import InvalidToken
+from hourpass.oauth.errors import InvalidToken, WrongAudience
 from hourpass.oauth.jose import Algorithm, PublicKeys
 from hourpass.server.clients.model import Client, Status
 from hourpass.server.db.engine import Database
@@ -57,7 +57,7 @@ class OnlineCheck:
         seen = store.look(self._database, token_claims.alleged(token))
         claims = token_claims.verified(token, self._published(seen), self._issuer)
         if claims.audiences != (audience,):
-            raise InvalidToken("the access token is for another API", detail="aud")
+            raise WrongAudience(detail="aud")
         claims.check_time(seen.now)
         client = seen.client.client if seen.client is not None else None
         standing = None
