@@ -4,7 +4,6 @@ import hmac
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
 
 import anyio
@@ -16,7 +15,7 @@ from hourpass.server.admin import assets
 from hourpass.server.admin.pages import ALL
 from hourpass.server.admin.refusals import sentence
 from hourpass.server.admin.routing import Page, find
-from hourpass.server.admin.visit import Site, Visit, who_is
+from hourpass.server.admin.visit import PLACE_COOKIE, Site, Visit, who_is
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.endpoints.gate import Gate
@@ -119,7 +118,7 @@ class AdminPages:
             names={},
             query=_query(scope["query_string"]),
             form={},
-            cookies=_cookies(scope["headers"]),
+            cookies=_cookies(scope["headers"], self._site.cookie, PLACE_COOKIE),
             request_id=new_request_id(),
             ip=caller_address(scope, settings.trusted_proxies) or None,
             browser=name_of(b" ".join(all_of(scope["headers"], b"user-agent")).decode("latin-1")),
@@ -271,12 +270,17 @@ def _query(octets: bytes) -> Mapping[str, str]:
         return {}
 
 
-def _cookies(headers: Headers) -> Mapping[str, str]:
-    try:
-        jar = SimpleCookie(b"; ".join(all_of(headers, b"cookie")).decode("latin-1"))
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in jar.items()}
+def _cookies(headers: Headers, *names: str) -> Mapping[str, str]:
+    """Those with one of `names`; of two with the same name neither: which is ours nobody can tell.
+
+    Not `SimpleCookie`, whose time grows with the square of the backslashes in a value. Blanks
+    are RFC 6265's two: with more of them a name that begins with one would be `__Host-…`, too.
+    """
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for pair in b";".join(all_of(headers, b"cookie")).decode("latin-1").split(";"):
+        name, _, value = pair.partition("=")
+        found.get(name.strip(" \t"), []).append(value.strip(" \t"))
+    return {name: values[0] for name, values in found.items() if len(values) == 1}
 
 
 _WORDS: dict[type[Exception], tuple[str, int]] = {
