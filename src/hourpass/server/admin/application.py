@@ -4,7 +4,7 @@ import hmac
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote
 
 import anyio
 import anyio.to_thread
@@ -94,7 +94,7 @@ class AdminPages:
         visit = self._visit(scope, method, path)
         try:
             if method == "POST":
-                visit.form = await _form(scope, receive)
+                visit.form = await _form(scope, receive, self._site.origin)
             is_at_a_door = method == "POST" and path.startswith(_DOORS)
             return await (self._doors if is_at_a_door else self._inside).answer(visit)
         except TemporarilyUnavailable:  # a thread may still be busy with this visit
@@ -229,11 +229,11 @@ def _calm(visit: Visit) -> Response:
     return response
 
 
-async def _form(scope: Scope, receive: Receive) -> dict[str, list[str]]:
-    """The fields; raises _FromElsewhere for what a page of ours cannot have sent."""
+async def _form(scope: Scope, receive: Receive, own: str) -> dict[str, list[str]]:
+    """The fields; raises _FromElsewhere for what no page of ours, at `own`, can have sent."""
     headers = scope["headers"]
     media_type = b"".join(all_of(headers, b"content-type")).partition(b";")[0].strip().lower()
-    if not _is_from_here(headers, scope) or media_type != _FORM:
+    if not _is_from_here(headers, own) or media_type != _FORM:
         raise _FromElsewhere
     body = await read_body(receive, MAX_BODY)
     try:
@@ -247,19 +247,16 @@ async def _form(scope: Scope, receive: Receive) -> dict[str, list[str]]:
         raise RequestTooLarge from None
 
 
-def _is_from_here(headers: Headers, scope: Scope) -> bool:
+def _is_from_here(headers: Headers, own: str) -> bool:
     """By what the browser says of the page that sent it, which no page can change.
 
     Every browser of today sends Sec-Fetch-Site; an older one sends Origin, which then has to be
-    the host that it asks.
+    `own`, the issuer's.
     """
     site = all_of(headers, b"sec-fetch-site")
     if site:
         return site == [b"same-origin"]
-    origin, host = all_of(headers, b"origin"), all_of(headers, b"host")
-    if len(origin) != 1 or len(host) != 1:
-        return False
-    return urlsplit(origin[0].decode("latin-1")).netloc == host[0].decode("latin-1")
+    return all_of(headers, b"origin") == [own.encode("ascii")]
 
 
 def _query(octets: bytes) -> Mapping[str, str]:
