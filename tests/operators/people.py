@@ -93,7 +93,7 @@ class Office:
 
     def sign_in(self, email: str, password: Password = PASSWORD) -> SignedIn:
         """With the password."""
-        return sign_in.sign_in(self.database, HASHING, email, password, TESTER)
+        return sign_in.sign_in(self.database, HASHING, self.master, email, password, TESTER)
 
     def current(self, token: Token) -> Current:
         """Who is behind a token; somebody must be."""

@@ -3,6 +3,7 @@
 import hashlib
 import hmac
 import json
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -157,8 +158,24 @@ def test_a_hostile_token_is_refused_and_nothing_is_fetched(
     assert refusal.value.description.isascii()
     assert refusal.value.detail.isascii()
     assert token == "" or len(token) < 8 or token not in refusal.value.detail
-    if name != "a repeated name in the header":  # its kid is unknown: one fetch, from us
-        assert issuer.requests == before
+    assert issuer.requests == before
+
+
+def test_no_depth_of_a_header_is_a_fault(issuer: LocalIssuer, verifier: Verifier) -> None:
+    """Also where less of the stack is left than when the same header was seen before."""
+
+    def refuse(token: str, below: int) -> None:
+        if below:
+            refuse(token, below - 1)
+        else:
+            with pytest.raises(InvalidToken):
+                verifier.verify(token)
+
+    for depth in (*range(17, 900, 97), *range(900, 1001)):
+        header = f'{{"alg":"ES256","kid":"{issuer.key.kid}","typ":{"[" * depth}{"]" * depth}}}'
+        token = sign_under(issuer.key, header.encode(), b"{}")
+        refuse(token, 0)
+        refuse(token, sys.getrecursionlimit() // 2)
 
 
 @pytest.mark.parametrize(

@@ -118,10 +118,12 @@ def hire(
 
 def session_of(server: Server, operator: Operator) -> str:
     """The value of the cookie of a new session."""
-    database = server.installation.context.database
+    context = server.installation.context
     password = Password(PASSWORD)
     by = replace(TESTER, browser="Chrome on Linux")
-    return sign_in.sign_in(database, HASHING, operator.email, password, by).token.reveal()
+    return sign_in.sign_in(
+        context.database, HASHING, context.policy.master, operator.email, password, by
+    ).token.reveal()
 
 
 def visitor(server: Server, operator: Operator | None = None) -> httpx.Client:

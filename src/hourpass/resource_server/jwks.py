@@ -2,6 +2,7 @@
 
     held keys, fresh    used, nothing is asked
     held keys, stale    used; one background fetch begins
+    held keys, too old  as no keys: a key revoked meanwhile must not be honoured for ever
     no keys             callers wait for one fetch
     an unknown kid      callers wait for one fetch, at most once in `COOLDOWN_SECONDS`
 
@@ -29,6 +30,7 @@ FETCH_SECONDS = 5.0
 COOLDOWN_SECONDS = 10.0
 CLOCK_TOLERANCE_SECONDS = 60.0
 MIN_AGE, DEFAULT_AGE, MAX_AGE = 30, 300, 86_400  # seconds
+MAX_STALE_S = 86_400.0  # an outage longer than that stops the APIs, or a revoked key would stay
 
 _log = logging.getLogger("hourpass.resource_server")
 _MAX_AGE = re.compile(r'(?:^|[,\s])max-age="?([0-9]{1,10})', re.IGNORECASE)
@@ -56,6 +58,13 @@ class Held:
     fresh_from: float
     stale_at: float
 
+    def is_usable(self, now: float, max_stale_s: float) -> bool:
+        """Whether they are fresh, or have been stale for less than `max_stale_s`.
+
+        On either side, or a clock that was set back would make them good for as much longer.
+        """
+        return self.fresh_from - max_stale_s <= now < self.stale_at + max_stale_s
+
 
 class KeySet:
     """The keys of one issuer, for any number of threads.
@@ -64,29 +73,39 @@ class KeySet:
     a fetch that was not needed.
     """
 
-    def __init__(self, issuer: str, jwks_uri: str | None, algorithms: Iterable[Algorithm]) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        jwks_uri: str | None,
+        algorithms: Iterable[Algorithm],
+        max_stale_s: float = MAX_STALE_S,
+    ) -> None:
         """`jwks_uri` None means: find it in the issuer's metadata (RFC 8414)."""
         self._issuer = issuer
         self._configured_uri = jwks_uri
         self._discovered_uri: str | None = None
         self._algorithms = frozenset(algorithms)
+        self._max_stale_s = max_stale_s
         self._lock = threading.Lock()
         self.held: Held | None = None
-        """The keys in use; None before the first fetch."""
+        """The keys of the last fetch, however old: `current` says which may be used."""
         self._flight: Flight | None = None
         self._quiet_from: float | None = None
         self.fault: str | None = None
         """Why the last attempt failed; None when it did not."""
 
     def current(self, now: float) -> Held | None:
-        """The keys held, None before the first fetch. Never waits, never fails.
+        """The keys held; None before the first fetch, and when they are too old to be used.
 
-        Keys and memory are the same objects as long as the server's answer is the same, so
-        that a verdict is kept for exactly as long as the keys it was made with.
+        Never waits, never fails. Keys and memory are the same objects as long as the server's
+        answer is the same, so that a verdict is kept for exactly as long as the keys it was made
+        with.
         """
         held = self.held
         if held is not None and not held.fresh_from <= now < held.stale_at:
             self.fetch(now)
+            if not held.is_usable(now, self._max_stale_s):
+                return None
         return held
 
     def fetch(self, now: float, kid: str | None = None) -> Flight | None:

@@ -14,7 +14,7 @@ from hourpass.oauth.errors import InvalidToken
 from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, Algorithm, BadSignature, read_header
 from hourpass.oauth.loopback import is_loopback
 from hourpass.resource_server.claims import AccessToken, judge
-from hourpass.resource_server.jwks import FETCH_SECONDS, KeySet, KeysUnavailable
+from hourpass.resource_server.jwks import FETCH_SECONDS, MAX_STALE_S, KeySet, KeysUnavailable
 
 __all__ = ["AccessToken", "KeysUnavailable", "Verifier"]
 
@@ -39,13 +39,16 @@ class Verifier:
         *,
         jwks_uri: str | None = None,
         algorithms: Iterable[str] = tuple(Algorithm),
+        max_stale_s: float = MAX_STALE_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is fetched yet; ValueError for a setting that can verify nothing.
 
         `issuer` and `audience` are compared octet for octet with `iss` and `aud`. `jwks_uri`
         is found in the issuer's metadata (RFC 8414) unless it is given; it may be plain http to
-        another machine, where the issuer may not. `clock` gives epoch seconds.
+        another machine, where the issuer may not. Keys that were to be fetched anew and cannot
+        be are used for `max_stale_s` more, then all is KeysUnavailable: so long can a revoked
+        key be honoured. `clock` gives epoch seconds.
         """
         if not _is_web_address(issuer):
             raise ValueError(
@@ -65,10 +68,12 @@ class Verifier:
         allowed = frozenset(Algorithm(name) for name in algorithms)
         if not allowed:
             raise ValueError(f"no algorithm is allowed: name some of {', '.join(Algorithm)}")
+        if not max_stale_s >= 0:
+            raise ValueError("max_stale_s is no number of seconds")
         self.issuer = issuer
         self.audience = audience
         self._clock = clock
-        self._keys = KeySet(issuer, jwks_uri, allowed)
+        self._keys = KeySet(issuer, jwks_uri, allowed, max_stale_s)
 
     def verify(self, token: str) -> AccessToken:
         """The access token in `token`, the credentials of a Bearer header.
@@ -105,8 +110,8 @@ class Verifier:
         """The verdict that was made before on the token in these credentials, if there is one.
 
         `credentials` is the value of an Authorization header; None means that `verify` has to
-        look at the token in it, be it unknown, malformed or spelled in an unusual way. Raises
-        InvalidToken for a token that has expired since.
+        look at the token in it, be it unknown, malformed or spelled in an unusual way, or the keys
+        too old. Raises InvalidToken for a token that has expired since.
         """
         # Between two requests the caches of the processor are cold and each call of a function
         # costs a multiple of what a loop measures, so everything is looked up right here.
@@ -117,8 +122,8 @@ class Verifier:
         if verdict is None:
             return None
         now = self._clock()
-        if not held.fresh_from <= now < held.stale_at:
-            self._keys.fetch(now)
+        if not held.fresh_from <= now < held.stale_at and self._keys.current(now) is not held:
+            return None  # the verdict of keys that are too old, or have just been replaced
         if now >= verdict[0]:
             raise InvalidToken("the access token has expired; request a new one", detail="exp")
         return verdict[1]

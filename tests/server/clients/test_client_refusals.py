@@ -6,13 +6,9 @@ import pytest
 
 from hourpass.server.clients import lifecycle
 from hourpass.server.clients.lifecycle import NewClient, NotFound
-<<<<<<< HEAD
 from hourpass.server.clients.model import Client
 from hourpass.server.organizations.operations import UnknownOrganization
 from hourpass.server.refused import BadInput, Conflict
-=======
-from hourpass.server.clients.model import BadInput, Conflict
->>>>>>> 9349114448a9e16e68d61826f99486f30234ab3d
 from support.installation import CATALOGUE, TESTER, Installation
 
 WITHOUT_CUSTOMERS = CATALOGUE.replace(
@@ -210,12 +206,7 @@ def test_an_old_version_is_a_conflict(home: Installation) -> None:
     for version in (seen, changed.version + 1, 0, -1):
         for scopes in (wanted, frozenset({"customers:read"})):
             with pytest.raises(Conflict, match="look at it again"):
-<<<<<<< HEAD
                 change(scopes, version)
-    assert stored(home, client_id) == changed
-=======
-                lifecycle.set_scopes(database, client_id, scopes, TESTER, expected_version=version)
     assert home.stored(client_id) == changed
->>>>>>> 9349114448a9e16e68d61826f99486f30234ab3d
     assert changed.scopes == wanted
     assert len(home.events(client_id=client_id)) == 2

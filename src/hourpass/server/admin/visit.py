@@ -42,6 +42,9 @@ class Site:
         issuer = urlsplit(context.settings.issuer)
         self.root = issuer.path
         self.secure = issuer.scheme == "https"
+        # As browsers spell it: in lower case, and without the port that the scheme has anyway.
+        host = issuer.netloc.lower().removesuffix(":443" if self.secure else ":80")
+        self.origin = f"{issuer.scheme}://{host}"
         # Plain http is only for a loopback host, where not every browser takes Secure cookies.
         self.cookie = "__Host-hourpass" if self.secure else "hourpass"
         self.party = RelyingParty.of(context.settings.issuer)

@@ -67,6 +67,13 @@ def by_email(connection: Connection, email: str) -> Operator | None:
     return _one(connection, connection.execute(query).all())
 
 
+def id_of(connection: Connection, email: str) -> str | None:
+    """The ID of the operator with that address in its one spelling, or None."""
+    return connection.execute(
+        select(table.c.operator_id).where(table.c.email == email)
+    ).scalar_one_or_none()
+
+
 def every(connection: Connection, organization: str | None = None) -> list[Operator]:
     """All operators, or those of an organization, by address."""
     query = select(table).order_by(table.c.email)

@@ -138,7 +138,8 @@ def done(visit: Visit, client: Client, what: str) -> Response:
 
 def _version(visit: Visit) -> frozenset[int]:
     text = visit.value("version")
-    return frozenset({int(text)}) if text.isascii() and text.isdigit() else frozenset()
+    is_number = text.isascii() and text.isdigit() and len(text) < 19
+    return frozenset({int(text)}) if is_number else frozenset()
 
 
 def typed_limit(text: str) -> int | None:

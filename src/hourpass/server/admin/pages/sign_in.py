@@ -37,6 +37,7 @@ def sign_in_with_password(visit: Visit) -> Response:
         done = sign_in.sign_in(
             visit.database,
             visit.site.hashing,
+            visit.context.policy.master,
             visit.value("email"),
             Password(visit.value("password")),
             visit.origin,
@@ -140,7 +141,12 @@ def use_invitation(visit: Visit) -> Response:
     except BadInput as wrong:
         return _invitation(visit, shown, wrong)
     done = sign_in.sign_in(
-        visit.database, visit.site.hashing, operator.email, password, visit.origin
+        visit.database,
+        visit.site.hashing,
+        visit.context.policy.master,
+        operator.email,
+        password,
+        visit.origin,
     )
     return _signed_in(visit, done)
 
