@@ -49,11 +49,11 @@ class _Place:
     pid: int | None = None
     started_at: float = 0.0
     failures: int = 0
-    """How often in a row it ended within `SETTLED_S`."""
+    """How often in a row it could not be started, or ended within `SETTLED_S`."""
     due_at: float = 0.0
 
     def ended(self, now: float) -> float:
-        """Note that its process is gone; the seconds until the next is started."""
+        """Note that it has no process any more; the seconds until the next is started."""
         self.pid = None
         self.failures = self.failures + 1 if now - self.started_at < SETTLED_S else 0
         doubled = FIRST_WAIT_S * 2 ** min(self.failures - 1, 10)
@@ -133,11 +133,16 @@ class Supervisor:
         place.started_at = time.monotonic()
         # A signal that came before the new process has its own handlers would count as ours.
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        pid = os.fork()
-        if pid == 0:
-            self._be_worker(place.work)
-        place.pid = pid
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(place.work)
+            place.pid = pid
+        except OSError as fault:  # of processes or memory, which others may give back
+            wait = place.ended(time.monotonic())
+            _log.warning("cannot start a worker: %s; trying again in %.1f s", fault.strerror, wait)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
 
     def _be_worker(self, work: Work) -> NoReturn:
         status = 1
@@ -158,9 +163,11 @@ class Supervisor:
         finally:
             # Nothing that the supervisor still has to do, behind this call, is the worker's.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
 
     def _reap(self) -> None:
         now = time.monotonic()
