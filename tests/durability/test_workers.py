@@ -194,6 +194,28 @@ for supervisor.FIRST_WAIT_S, works in (0.01, (signal.pause, end)), (20, (end, si
     assert ended.stderr == ""
 
 
+def test_that_workers_were_killed_is_said_once() -> None:
+    """However long one hangs in the kernel, where SIGKILL does not reach it."""
+    program = """
+import logging, os, signal, socket, sys, time
+from hourpass.server import supervisor
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+supervisor.END_WITHIN_S = 0.2
+kill = os.kill
+os.kill = lambda pid, number: number == signal.SIGKILL or kill(pid, number)
+def hang():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(1)
+    return 0
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print("->", supervisor.Supervisor([hang], listener).run())
+"""
+    ended = run(program)
+
+    assert ended.stdout == "workers did not end in time; killed\n-> 0\n"
+
+
 def run(program: str) -> subprocess.CompletedProcess[str]:
     """A program of its own, to its end."""
     return subprocess.run(

@@ -84,6 +84,7 @@ class Supervisor:
         self._on_end = on_end
         self._alive, self._held = os.pipe()
         self._ending_since: float | None = None
+        self._killed = False
         self._status = 0
 
     def run(self) -> int:
@@ -188,7 +189,9 @@ class Supervisor:
                 self._end(signal.SIGTERM)
             else:
                 _log.warning("worker %d %s; another in %.1f s", pid, _how(status), wait)
-        if self._ending_since is not None and now >= self._ending_since + END_WITHIN_S:
+        late = self._ending_since is not None and now >= self._ending_since + END_WITHIN_S
+        if late and not self._killed:  # once: one that hangs in the kernel ends when that lets go
+            self._killed = True
             _log.error("workers did not end in time; killed")
             self._send(signal.SIGKILL)
 
