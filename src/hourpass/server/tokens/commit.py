@@ -63,8 +63,9 @@ class Backend(Protocol):
     ) -> tuple[list[Outcome], datetime]:
         """Decide every request and make the audit rows durable; the outcomes in order.
 
-        Raises CommitUnknown or WriteRefused: then no token of the batch may leave, though some
-        may be on record. Anything else is a bug.
+        Raises CommitUnknown, WriteRefused, or DatabaseUnavailable where catalogue or keys could
+        not be read or the turn to write did not come: then no token of the batch may leave,
+        though some may be on record. Anything else is a bug.
         """
 
     def write_events(self, events: Sequence[AuditEvent]) -> None:
