@@ -254,7 +254,7 @@ def test_a_connection_that_hangs_while_it_is_set_up_can_be_abandoned(
             set_up.set()
             yield "SELECT pg_sleep(1)"
 
-        monkeypatch.setattr(standing_store, "_PLANS", statements())
+        monkeypatch.setattr(standing_store, "PLANS", statements())
         async with checks(postgres_installation) as live:
             look = asyncio.create_task(live._store.look([Question()]))
             await set_up.wait()
