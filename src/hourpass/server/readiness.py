@@ -14,9 +14,9 @@ from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
 
 from hourpass.server.config import Settings
+from hourpass.server.db.engine import BUDGET_S
 from hourpass.server.db.probe import PARTS, PostgresProbe, Probe, Schema, SqliteProbe, Unreachable
 
-BUDGET_S = 2.0
 Fault = str
 """Why a part is not well; empty when it is."""
 

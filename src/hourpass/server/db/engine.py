@@ -18,6 +18,10 @@ from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 _NOW = select(func.clock_timestamp())
 
+BUDGET_S = 2.0
+"""How long anybody who asks waits for the database; then the answer is that it is not available,
+whatever becomes of the statement."""
+
 PATIENCE_S: ContextVar[float | None] = ContextVar("PATIENCE_S", default=None)
 """How long a statement may take in this context (and in threads begun in it) when the database
 does not keep its own time; None: for ever. Longer than `statement_timeout`, so that a database

@@ -22,7 +22,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from hourpass.oauth.errors import Overloaded, ServerError, TemporarilyUnavailable
 from hourpass.server.audit.events import AuditEvent
-from hourpass.server.db.engine import PATIENCE_S, DatabaseUnavailable
+from hourpass.server.db.engine import BUDGET_S, PATIENCE_S, DatabaseUnavailable
 from hourpass.server.tokens.authenticate import RawRequest, TokenRequest
 from hourpass.server.tokens.backlog import Backlog
 from hourpass.server.tokens.exchange import Issued, Refused, read
@@ -36,7 +36,6 @@ _Waiter = tuple[RawRequest | Joined, "asyncio.Future[Any]", float]  # and when i
 
 MAX_BATCH = 256
 MAX_WAITING = 10_000
-BUDGET_S = 2.0
 USAGE_EVERY_S = 5.0
 _USAGE_ROWS = 500
 _SIGN_AT_ONCE = 64

@@ -17,7 +17,7 @@ import psycopg
 from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent
-from hourpass.server.db.engine import first_line
+from hourpass.server.db.engine import BUDGET_S, first_line
 from hourpass.server.db.postgres import is_unreplicated, raw_connection
 from hourpass.server.db.postgres_lines import PLANS, Attempts, packed, shut_down, utc
 from hourpass.server.tokens.authenticate import TokenRequest
@@ -246,7 +246,7 @@ class PostgresCommit:
         if connection is not None and not connection.closed:
             return connection
         with self._attempts.one():
-            connection = raw_connection(self._url, statement_timeout_s=2.0)
+            connection = raw_connection(self._url, statement_timeout_s=BUDGET_S)
         connection.add_notice_handler(self._on_notice)
         self._connection = connection  # from here on it can be abandoned
         for statement in PLANS:

@@ -23,7 +23,7 @@ from hourpass.oauth.errors import InvalidToken, Overloaded, TemporarilyUnavailab
 from hourpass.oauth.grants import Granted
 from hourpass.oauth.jose import BadSignature, PublicKeys, read_header
 from hourpass.server.catalogue.model import Api
-from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.engine import BUDGET_S, DatabaseUnavailable
 from hourpass.server.tokens.backlog import Backlog
 from hourpass.server.tokens.claims import MALFORMED, MAX_TOKEN, Claims, verified
 from hourpass.server.tokens.exchange import Facts
@@ -32,7 +32,6 @@ from hourpass.server.tokens.standing_store import Question, Seen, StandingStore
 MAX_REMEMBERED = 20_000
 MAX_WAITING = 10_000
 MAX_BATCH = 256
-BUDGET_S = 2.0
 
 _log = logging.getLogger(__name__)
 

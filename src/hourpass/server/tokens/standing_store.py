@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import psycopg
 
 from hourpass.server.db.columns import moment
-from hourpass.server.db.engine import DatabaseUnavailable, first_line
+from hourpass.server.db.engine import BUDGET_S, DatabaseUnavailable, first_line
 from hourpass.server.db.postgres import raw_async_connection
 from hourpass.server.db.postgres_lines import PLANS, Attempts, packed, shut_down, utc
 from hourpass.server.db.sqlite import driver
@@ -253,7 +253,7 @@ class PostgresStanding:
         if connection is not None and not connection.closed:
             return connection
         with self._attempts.one():
-            connection = await raw_async_connection(self._url, statement_timeout_s=2.0)
+            connection = await raw_async_connection(self._url, statement_timeout_s=BUDGET_S)
         self._connection = connection  # from here on it can be abandoned
         for statement in PLANS:
             await connection.execute(statement)
