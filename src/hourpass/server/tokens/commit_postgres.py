@@ -25,7 +25,8 @@ from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteR
 from hourpass.server.tokens.exchange import Facts, Issued, Refused, Registered, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
-from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, Remembered, registered
+from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, registered
+from hourpass.server.tokens.remembered import MAX_REMEMBERED, Remembered
 from hourpass.server.tokens.usage import Key, Sum
 
 _VERIFIED_WRITE = """
@@ -88,7 +89,7 @@ class PostgresCommit:
         self._url = url
         self._load_facts = load_facts
         self._facts = load_facts()
-        self._remembered = Remembered()
+        self._remembered = Remembered[str, Registered](MAX_REMEMBERED)
         self._connection: psycopg.Connection | None = None
         self._attempts = Attempts(CommitUnknown)
         self._clock: tuple[datetime, float] | None = None
@@ -223,7 +224,7 @@ class PostgresCommit:
         for row in connection.execute(_CLIENTS, (list(client_ids),), prepare=True):
             found = registered(row, moment=utc)
             clients[found.client.client_id] = found
-            self._remembered.put(found)
+            self._remembered.put(found.client.client_id, found)
         return clients
 
     def _write_events(

@@ -17,15 +17,9 @@ from hourpass.server.db.postgres_lines import PLANS, Attempts, packed, shut_down
 from hourpass.server.db.sqlite import driver
 from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.exchange import Registered
-from hourpass.server.tokens.registered import (
-    POSTGRESQL_COLUMNS,
-    SQLITE_COLUMNS,
-    Remembered,
-    registered,
-)
+from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, SQLITE_COLUMNS, registered
+from hourpass.server.tokens.remembered import MAX_REMEMBERED, Remembered
 from hourpass.server.tokens.standing import Standing
-
-_MAX_REMEMBERED = 20_000
 
 
 class Question(NamedTuple):
@@ -115,7 +109,7 @@ class SqliteStanding:
     def _see_what_changed(self) -> None:
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         held = len(self._standings) + len(self._callers)
-        if version != self._data_version or held > _MAX_REMEMBERED:
+        if version != self._data_version or held > MAX_REMEMBERED:
             self._standings.clear()
             self._callers.clear()
             self._versions = self._connection.execute(_VERSIONS).fetchone()
@@ -189,7 +183,7 @@ class PostgresStanding:
         self._url = url
         self._connection: psycopg.AsyncConnection | None = None
         self._attempts = Attempts(DatabaseUnavailable)
-        self._callers = Remembered(1000)
+        self._callers = Remembered[str, Registered](1000)
 
     async def look(self, questions: Sequence[Question]) -> list[Seen]:
         """See `StandingStore`."""
@@ -245,7 +239,7 @@ class PostgresStanding:
             if caller.organization_suspended:
                 self._callers.forget(caller.client.client_id)
             else:
-                self._callers.put(caller)
+                self._callers.put(caller.client.client_id, caller)
         return found
 
     async def _connected(self) -> psycopg.AsyncConnection:
