@@ -147,9 +147,9 @@ class Readiness:
 def readiness(
     settings: Settings, parts: Mapping[str, Callable[[], Fault]], *, saw_newer: bool
 ) -> Readiness:
-    """That of a server with these settings; nothing is connected yet.
+    """The readiness of a server with these settings; nothing is connected yet.
 
-    `saw_newer`: that the schema is a newer version's was told when it started.
+    `saw_newer`: it was logged already that a newer version has migrated the schema.
     """
     schema = Schema(saw_newer=saw_newer)
     probe: Probe

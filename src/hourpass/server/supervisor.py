@@ -4,8 +4,8 @@
 
 The supervisor serves nobody. It must have no thread and no database connection when it forks: a
 fork copies locks as they are, without the threads that would let go of them, and two processes
-would write to one connection. It holds the end of a pipe; whatever ends the supervisor ends the
-pipe, and each worker ends itself then, so that none serves on unwatched.
+would write to one connection. It holds one end of a pipe, which closes however the supervisor
+ends; each worker then ends itself, so that none goes on unwatched.
 """
 
 import logging
@@ -75,8 +75,8 @@ class Supervisor:
     ) -> None:
         """`listener` is closed when the end begins; `on_end` gets the ID of each dead process.
 
-        What is `beside` the works is watched as they are, but serves nobody: it alone is no
-        reason to go on.
+        Those `beside` the works are started and watched like them, but serve nobody: the
+        supervisor does not go on for them alone.
         """
         self._places = [_Place(work) for work in works]
         self._places += [_Place(work, serves=False) for work in beside]
@@ -115,7 +115,7 @@ class Supervisor:
         return all(place.pid is None for place in self._places)
 
     def _next_look(self) -> float:
-        """Seconds until something is to be done without a signal."""
+        """Seconds until something is due, if no signal comes first."""
         now = time.monotonic()
         if self._ending_since is not None:
             return max(0.1, self._ending_since + END_WITHIN_S - now)
@@ -219,7 +219,10 @@ class Supervisor:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[float], bytes]]:
-    """Collect signals; yields what waits for some, so many seconds at most: their numbers."""
+    """Collect signals; yields a function that waits for some and returns their numbers.
+
+    It takes the seconds that it waits at most, and returns nothing when none came.
+    """
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
@@ -245,7 +248,7 @@ def _only_wake(_number: int, _frame: FrameType | None) -> None:
 
 
 def _end_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
-    """At once: an exception that is raised while a finalizer runs is ignored, and the end lost."""
+    """End at once, without an exception: one that is raised in a finalizer is ignored."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -254,7 +257,7 @@ def _end_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _end_with(alive: int) -> None:
-    """In a worker: wait until the supervisor is gone, then end in order, or at all events."""
+    """In a worker: wait until the supervisor is gone, then end in order, or else by force."""
     os.read(alive, 1)  # nobody writes: it returns when the last that could is gone
     _log.error("the supervisor is gone; ending")
     os.kill(os.getpid(), signal.SIGTERM)

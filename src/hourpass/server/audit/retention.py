@@ -2,8 +2,7 @@
 
 On PostgreSQL a partition goes as a whole, once all of it is older; of the first partition and of
 the DEFAULT partition, whose rows may be of any time, and on SQLite rows are deleted in small steps.
-That it is done is an event, one for each day up to which events are removed: it is written in the
-transaction of the first step.
+Each cut-off day gets one `audit.pruned` event, in the transaction of its first step.
 """
 
 import logging

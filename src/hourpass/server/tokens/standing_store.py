@@ -1,6 +1,6 @@
-"""How the tokens of a batch stand, read in one go: once for SQLite, once for PostgreSQL.
+"""How the tokens of a batch stand, read in one go; one class for SQLite, one for PostgreSQL.
 
-Each answer is of a moment after its question was put, so whatever was done before is seen.
+The rows are read after the question was put, so whatever was done before is seen.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What a single online check reads, in one statement; tokens that were revoked themselves."""
+"""What a single online check reads, in one statement; and the table of revoked tokens."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
