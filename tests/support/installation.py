@@ -133,10 +133,11 @@ class Installation:
 
     def events(self, **wanted: Any) -> list[dict[str, Any]]:
         """Audit events, oldest first, in the API's shape."""
-        from hourpass.server.audit import store as audit
+        from hourpass.server.audit.store import EventFilter
+        from support.audit_trail import as_written
 
         with self.context.database.read() as connection:
-            found = audit.oldest_first(connection, audit.EventFilter(**wanted))
+            found = as_written(connection, EventFilter(**wanted))
             return [event.as_json() for event in found]
 
     def command(self, *arguments: str, environ: Mapping[str, str] = {}) -> "Finished":

@@ -16,10 +16,9 @@ from hourpass.server import request_ids
 from hourpass.server.chores import Chores
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
-from hourpass.server.db.engine import PATIENCE_S
+from hourpass.server.db.engine import BUDGET_S, PATIENCE_S
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
-from hourpass.server.endpoints.gate import BUDGET_S
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
 from hourpass.server.endpoints.home import HomeEndpoint
 from hourpass.server.endpoints.http import Receive, Scope, Send, not_found, refusal, respond

@@ -1,4 +1,4 @@
-"""What has to be done now and then, whoever asks for nothing: by one process of an installation.
+"""Periodic work, done by one process of an installation.
 
 Every serving process, on every node, looks every few seconds whether the lock of the chores is
 free. Whoever holds it does them all, for as long as it lives; then another takes over.
@@ -28,11 +28,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chore:
-    """One of them.
+    """One kind of periodic work.
 
     `run` is called in a thread. It keeps its transactions short, since tokens wait behind them on
     SQLite, and does no harm when another process does the same at the same moment: a holder that
-    has just lost the lock does not know it yet. It may tell when it is due again.
+    has just lost the lock does not know it yet. It may return when it is due again; None: after
+    `every`.
     """
 
     name: str
@@ -75,9 +76,8 @@ CHORES = (
 class Chores:
     """The chores of one process, in a thread of their own. `start` them, `stop` them.
 
-    The thread is a daemon: a chore that hangs, or is long, keeps no process from its end. Cut
-    short, it is what it is when the process is killed: its transaction is undone, and whoever
-    holds the lock next begins anew.
+    The thread is a daemon: a chore that hangs, or is long, keeps no process from ending. A chore
+    cut short is rolled back; the next holder of the lock starts it again.
     """
 
     def __init__(self, context: Context, chores: Sequence[Chore] = CHORES) -> None:
@@ -144,7 +144,7 @@ class Chores:
         return holds
 
     def _do(self, chore: Chore) -> timedelta:
-        """One chore, whatever it meets; how long until the next time."""
+        """Run one chore, and log what it raises; how long until the next time."""
         try:
             again = chore.run(self._context)
         except DatabaseUnavailable as fault:

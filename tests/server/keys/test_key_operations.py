@@ -11,12 +11,12 @@ from sqlalchemy import select
 from turned_clock import PERIOD, POLICY, START, TurnedDatabase
 
 from hourpass.oauth.jose import Algorithm
-from hourpass.server.audit import store as audit
 from hourpass.server.audit.store import EventFilter
 from hourpass.server.db.schema import installation as installation_table
 from hourpass.server.keys import operations, store
 from hourpass.server.keys.model import KeyState, SigningKey
 from hourpass.server.keys.operations import UnknownKeyId
+from support.audit_trail import as_written
 from support.installation import TESTER, Installation
 
 WAIT = timedelta(seconds=360)
@@ -44,7 +44,7 @@ def by_state(database: TurnedDatabase, state: KeyState) -> SigningKey:
 def events(database: TurnedDatabase) -> list[dict[str, Any]]:
     """Every event, oldest first."""
     with database.read() as connection:
-        return [event.as_json() for event in audit.oldest_first(connection, EventFilter())]
+        return [event.as_json() for event in as_written(connection, EventFilter())]
 
 
 def version(database: TurnedDatabase) -> int:

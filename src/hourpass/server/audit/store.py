@@ -1,7 +1,7 @@
 """The audit table: append, and read newest first."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -112,14 +112,6 @@ def written_after(
     if connection.dialect.name == Dialect.POSTGRESQL:
         query = query.where(table.c.time >= datetime.now(UTC) - _MONTH)
     return [_stored(row) for row in connection.execute(query)]
-
-
-def oldest_first(connection: Connection, wanted: EventFilter) -> Iterator[StoredEvent]:
-    """Every event that fits, in the order written, without holding them all in memory."""
-    query = _filtered(wanted).order_by(table.c.id)
-    with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
-        for row in rows:
-            yield _stored(row)
 
 
 def following(

@@ -40,17 +40,20 @@ class MadeSafe:
 
 
 def look(database: Database) -> Survey:
-    """What this database says of everybody. Raises LookupError, DatabaseUnavailable."""
+    """All that a restore compares, as it is in this database.
+
+    Raises LookupError where it is no installation; DatabaseUnavailable.
+    """
     with database.read() as connection:
         store.take_time(connection)
         return store.survey(connection, database.now(connection))
 
 
 def look_if_readable(database: Database, restored: Survey) -> Survey | None:
-    """The same of the database that was in use before; None when it does not tell.
+    """The same of the database that was in use before; None when it cannot be compared.
 
-    A database of another installation tells nothing: a server that was started on an empty
-    folder has made a new one, which knows of no rotation.
+    That of another installation cannot: a server that was started on an empty folder has made a
+    new one, which knows of no rotation.
     """
     try:
         survey = look(database)

@@ -1,4 +1,4 @@
-"""Where the database was that is to be compared with a restored one: of one command, no setting.
+"""The old database that `restore --after` compares with: a variable of this command, not a setting.
 
 It holds a password, so it comes from the environment or from a file, never from the command line.
 """

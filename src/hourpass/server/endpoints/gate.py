@@ -10,8 +10,8 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from hourpass.oauth.errors import Overloaded, TemporarilyUnavailable
+from hourpass.server.db.engine import BUDGET_S
 
-BUDGET_S = 2.0
 WAIT_S = 1.0
 MAX_WAITING = 200
 

@@ -1,10 +1,10 @@
 """What one process counts.
 
-The commit thread tells of whole batches. What is counted for single requests is counted in plain
-dicts, and carried over here once a second and before each scrape: a token pays nothing.
+The commit thread reports whole batches. Single requests are counted in plain dicts, which are
+carried over to the metrics once a second and before each scrape: so they cost a token nothing.
 
-Import this only when metrics are wanted, and in several processes only once `shared` has said
-where they count together: prometheus_client asks that when it is loaded.
+Import this only when metrics are wanted, and with several processes only after `shared` has set
+the folder where they count together: prometheus_client reads it when it is loaded.
 """
 
 import logging
@@ -127,7 +127,7 @@ class Meters:
         outcomes: Mapping[str, Mapping[str, int]],
         queues: Mapping[str, Callable[[], int]],
     ) -> None:
-        """Where to look: outcomes of online checks by endpoint, and how many wait in a queue.
+        """Set what `carry_over` reads: outcomes of online checks by endpoint, lengths of queues.
 
         The tallies only grow, and only in the event loop's thread.
         """
@@ -151,7 +151,7 @@ class Meters:
         self._over_budget.inc()
 
     def carry_over(self) -> None:
-        """What was counted since the last time."""
+        """Add to the metrics what was counted since the last call."""
         with self._lock:
             for queue, waiting in self._queues.items():
                 self._waiting.labels(queue).set(waiting())

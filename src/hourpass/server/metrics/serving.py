@@ -37,7 +37,7 @@ def of_this_process(
 
 
 def beside(context: Context, listener: socket.socket, counting: SharedCounting) -> int:
-    """Be the process beside several, until SIGTERM and until they have ended; the exit status.
+    """Serve the port for several workers, until SIGTERM and until they have ended; the exit status.
 
     Call it in the main thread of a process of its own.
     """

@@ -3,25 +3,15 @@
 import hashlib
 import secrets
 
+from hourpass.server.hidden import Hidden
+
 _TOKEN_BYTES = 32
 
 
-class Token:
-    """A secret in memory; its repr hides it, and it cannot be formatted by accident."""
+class Token(Hidden):
+    """One of these values."""
 
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text: for the one answer that shows it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "…"
-
-    __str__ = __repr__
+    __slots__ = ()
 
 
 def new() -> Token:

@@ -11,6 +11,7 @@ from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Event, Origin
 from hourpass.server.db.engine import Database
+from hourpass.server.hidden import Hidden
 from hourpass.server.keys.master import MasterKeys
 from hourpass.server.operators import store as operators
 from hourpass.server.operators import tokens
@@ -31,8 +32,8 @@ _CODE = "recovery code"
 class Enrolment:
     """What an app needs, shown this once: the secret in base32, and as a URI for a QR code."""
 
-    secret: Token
-    uri: Token
+    secret: Hidden
+    uri: Hidden
 
 
 def begin(database: Database, master: MasterKeys, operator: Operator) -> Enrolment:
@@ -133,7 +134,7 @@ def _is_code(
 
 def _enrolment(secret: str, operator: Operator) -> Enrolment:
     uri = pyotp.TOTP(secret).provisioning_uri(name=operator.email, issuer_name="Hourpass")
-    return Enrolment(secret=Token(secret), uri=Token(uri))
+    return Enrolment(secret=Hidden(secret), uri=Hidden(uri))
 
 
 def _unsealed(master: MasterKeys, operator_id: str, sealed: bytes) -> str:
