@@ -1,4 +1,4 @@
-"""The whole programme of faults: `faults/run [--only NAME] [--rounds 50]`.
+"""The whole programme of faults: `faults/run [--only NAME] [--kills 50] [--rounds 2]`.
 
 Exit status 1 when anything acknowledged was lost, or what should have recovered did not.
 """
@@ -27,7 +27,13 @@ _RESULTS = Path(__file__).parent / "results.md"
 def main() -> int:
     """Run what was asked for; write the results when that was all of it."""
     parser = argparse.ArgumentParser(prog="faults/run", description="Hard faults, on purpose.")
-    parser.add_argument("--rounds", type=int, default=50, help="rounds of kill -9 (50)")
+    parser.add_argument("--kills", type=int, default=50, help="rounds of kill -9 under load (50)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=2,
+        help="rounds of the primary's node killed, and of the primary cut off (2)",
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -37,6 +43,8 @@ def main() -> int:
     )
     parser.add_argument("--results", type=Path, help="write the page here (default: with all)")
     asked = parser.parse_args()
+    if min(asked.kills, asked.rounds) < 1:
+        parser.error("--kills and --rounds are at least 1")
     chosen = [
         fault
         for fault in PROGRAMME
@@ -47,7 +55,7 @@ def main() -> int:
     # So that everything is taken down again: namespaces, mounts and processes.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    outcomes = list(_run(chosen, asked.rounds))
+    outcomes = list(_run(chosen, asked.kills, asked.rounds))
     target = asked.results or (None if asked.only else _RESULTS)
     if target is not None:
         target.write_text(page(outcomes, versions()))
@@ -56,7 +64,7 @@ def main() -> int:
     return 0 if all(outcome.is_good for outcome in outcomes) else 1
 
 
-def _run(chosen: list[Fault], rounds: int) -> Iterator[Outcome]:
+def _run(chosen: list[Fault], kills: int, rounds: int) -> Iterator[Outcome]:
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="hourpass-faults-"))
     folder.chmod(0o755)  # PostgreSQL below Patroni runs as another user
@@ -68,7 +76,8 @@ def _run(chosen: list[Fault], rounds: int) -> Iterator[Outcome]:
                     status.update(f"{title}: {text} …")
 
                 say("preparing")
-                for outcome in _outcomes(fault, Scene(folder, rounds, say)):
+                scene = Scene(folder, kills=kills, rounds=rounds, say=say)
+                for outcome in _outcomes(fault, scene):
                     console.print(_line(outcome))
                     yield outcome
     finally:

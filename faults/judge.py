@@ -22,6 +22,7 @@ from sqlalchemy import Connection, text
 
 from faults import journal
 from faults.expected import EVENTS, Deed, Expected, replay
+from faults.windows import Window
 from support.installation import Credentials, Installation, Server
 
 _PATIENCE_S = 20.0
@@ -40,6 +41,8 @@ class Verdict:
     tokens: int = 0
     deeds: int = 0
     losses: list[str] = field(default_factory=list)
+    window: Window | None = None
+    """What the callers saw in the worst round; None when nobody looked."""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -59,17 +59,18 @@ class Load:
             self._workers.clear()
 
     def wait_until_well(self, calm_s: float = 2.0, timeout_s: float = 60.0) -> None:
-        """Until both got nothing but good answers for `calm_s` from now on; raises NotWell."""
+        """Until all got nothing but good answers for `calm_s` from now on; raises NotWell."""
         deadline = time.monotonic() + timeout_s
-        for look in self._looks:
+        looks = self._looks[-len(self._workers) :]  # in a pause there is only the second
+        for look in looks:
             look.begin()
         while True:
             if any(worker.poll() is not None for worker in self._workers):
                 raise NotWell(f"a process of the load ended: {self._log.read_text()[-2000:]}")
-            if all(look.is_well(calm_s) for look in self._looks):
+            if all(look.is_well(calm_s) for look in looks):
                 return
             if time.monotonic() > deadline:
-                last = [look.last for look in self._looks]
+                last = [look.last for look in looks]
                 raise NotWell(f"not well after {timeout_s:.0f} s; last answers: {last}")
             time.sleep(0.05)
 

@@ -34,3 +34,6 @@ def test_nothing_acknowledged_is_lost_in_a_crash(kind: str, tmp_path: Path) -> N
     assert verdict.rounds == ROUNDS
     assert verdict.tokens > 50 * ROUNDS / 5
     assert verdict.deeds > ROUNDS
+    assert verdict.window is not None
+    assert 0 < verdict.window.gap_s < 30
+    assert verdict.window.failed > 0

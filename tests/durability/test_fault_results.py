@@ -2,7 +2,7 @@
 
 from faults.outcome import Outcome, page
 from faults.programme import PROGRAMME, Fault
-from faults.windows import window
+from faults.windows import Window, too_slow, window, worst
 
 
 def good(at: float, took: float = 0.0) -> dict[str, object]:
@@ -51,3 +51,19 @@ def test_what_a_fault_needs_is_looked_for() -> None:
 
     assert fault.missing() == ["no-such-program"]
     assert len({fault.name for fault in PROGRAMME}) == len(PROGRAMME)
+
+
+def test_of_several_rounds_the_longest_times_count() -> None:
+    """And all that was answered."""
+    first = Window(answered=3, failed=1, errors_s=5, gap_s=1, slowest_s=2)
+    second = Window(answered=4, failed=0, errors_s=1, gap_s=6, slowest_s=1)
+
+    assert worst([first, second]) == Window(answered=7, failed=1, errors_s=5, gap_s=6, slowest_s=2)
+
+
+def test_an_answer_that_comes_too_late_is_a_fault() -> None:
+    """A database that hangs is a 503 in about two seconds."""
+    assert too_slow(window([good(1), bad(4, took=2.4)])) == ""
+    assert (
+        too_slow(window([good(1), bad(4, took=2.6)])) == "an answer took 2.6 s, the most is 2.5 s"
+    )
