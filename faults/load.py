@@ -65,8 +65,7 @@ class Load:
         for look in looks:
             look.begin()
         while True:
-            if any(worker.poll() is not None for worker in self._workers):
-                raise NotWell(f"a process of the load ended: {self._log.read_text()[-2000:]}")
+            self._see_that_all_run()
             if all(look.is_well(calm_s) for look in looks):
                 return
             if time.monotonic() > deadline:
@@ -75,7 +74,11 @@ class Load:
             time.sleep(0.05)
 
     def pause(self) -> None:
-        """The process that opens the database itself goes; those who only ask the server stay."""
+        """The process that opens the database itself goes; those who only ask the server stay.
+
+        Raises NotWell when it had gone before: it had journaled nothing since.
+        """
+        self._see_that_all_run()
         deeds = self._workers.pop(0)
         os.killpg(deeds.pid, signal.SIGKILL)
         deeds.wait()
@@ -93,6 +96,10 @@ class Load:
     def window(self) -> Window:
         """What the callers for tokens saw since the load was last started."""
         return window(journal.read(self.tokens, self._looks[1].start))
+
+    def _see_that_all_run(self) -> None:
+        if any(worker.poll() is not None for worker in self._workers):
+            raise NotWell(f"a process of the load ended: {self._log.read_text()[-2000:]}")
 
     @property
     def _log(self) -> Path:

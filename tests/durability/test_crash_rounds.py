@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 from faults import crash
+from faults.load import Load, NotWell
 
-from support.installation import Installation
+from support.installation import Installation, Server
 from support.postgres import Cluster
 
 ROUNDS = 5
@@ -37,3 +38,17 @@ def test_nothing_acknowledged_is_lost_in_a_crash(kind: str, tmp_path: Path) -> N
     assert verdict.window is not None
     assert 0 < verdict.window.gap_s < 30
     assert verdict.window.failed > 0
+
+
+def test_a_load_that_ended_by_itself_is_noticed(sqlite_installation: Installation) -> None:
+    """Otherwise a round in which nothing was done would count as one that lost nothing."""
+    load = Load(sqlite_installation)
+    server = Server(sqlite_installation)
+    try:
+        with load.on(server.url):
+            load._workers[0].kill()
+            load._workers[0].wait()
+            with pytest.raises(NotWell, match="a process of the load ended"):
+                load.pause()
+    finally:
+        server.stop()
