@@ -42,7 +42,7 @@ def list_(
     """List audit events, newest first."""
     wanted = _filter(client_id, event, actor, organization, since, until)
     with opened() as context:
-        before = _position(paging.place(context, wanted, cursor))
+        before = _position(paging.position(context, wanted, cursor))
         with context.database.read() as connection:
             found = store.page(connection, wanted, limit=limit + 1, before=before)
         events = found[:limit]
