@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hourpass.server.routes import NAMES
 from hourpass.server.tokens.commit import Outcome
 from hourpass.server.tokens.exchange import Issued, Refused
 
@@ -37,6 +38,9 @@ REASONS = (
     "server_error",
 )
 OTHER = "other"
+_ALERTED = ("500", "503")
+"""The statuses whose growth raises an alert. Of a series that begins at 1 Prometheus knows no
+growth, so these are there from the start, at 0."""
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2)
 _CHECKS = {
@@ -119,6 +123,9 @@ class Meters:
         for endpoint, outcomes in _CHECKS.items():
             for outcome in (*outcomes, OTHER):
                 self._checks.labels(endpoint, outcome)
+        for endpoint in NAMES:
+            for status in _ALERTED:
+                self._responses.labels(endpoint, status)
         self._responses.labels("token", "200")
 
     def watch(
