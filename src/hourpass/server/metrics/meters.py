@@ -20,6 +20,7 @@ from hourpass.server.tokens.commit import Outcome
 from hourpass.server.tokens.exchange import Issued, Refused
 
 EVERY_S = 1.0
+UNWELL = "hourpass_processes_unwell"
 REASONS = (
     "unknown_client",
     "wrong_secret",
@@ -102,6 +103,12 @@ class Meters:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._unwell = Gauge(
+            UNWELL,
+            "Processes of this node that answer no token request now; their logs say why.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._responses = Counter(
             "hourpass_http_responses",
             "Answers to requests.",
@@ -118,6 +125,7 @@ class Meters:
         self._carried: dict[tuple[str, ...], int] = {}
         self._outcomes: Mapping[str, Mapping[str, int]] = {}
         self._queues: Mapping[str, Callable[[], int]] = {}
+        self._fault: Callable[[], str] = str
         for reason in (*REASONS, OTHER):
             self._refused.labels(reason)
         for endpoint, outcomes in _CHECKS.items():
@@ -133,12 +141,14 @@ class Meters:
         *,
         outcomes: Mapping[str, Mapping[str, int]],
         queues: Mapping[str, Callable[[], int]],
+        fault: Callable[[], str],
     ) -> None:
-        """Where to look: outcomes of online checks by endpoint, and how many wait in a queue.
+        """Where to look: outcomes of online checks by endpoint, how many wait in a queue, and why
+        no token request can be answered (empty: they can).
 
         The tallies only grow, and only in the event loop's thread.
         """
-        self._outcomes, self._queues = outcomes, queues
+        self._outcomes, self._queues, self._fault = outcomes, queues, fault
         self.carry_over()
 
     def batch(self, outcomes: Sequence[Outcome | Exception], seconds: float) -> None:
@@ -160,6 +170,7 @@ class Meters:
     def carry_over(self) -> None:
         """What was counted since the last time."""
         with self._lock:
+            self._unwell.set(bool(self._fault()))
             for queue, waiting in self._queues.items():
                 self._waiting.labels(queue).set(waiting())
             for (endpoint, status), count in self.responses.copy().items():
