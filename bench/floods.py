@@ -172,24 +172,27 @@ def _flood(port: int, client_id: str, rates: list[float]) -> Iterator[None]:
     flood = subprocess.Popen([*pin, *command], cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
     assert flood.stdout is not None
     try:
-        flood.stdout.readline()  # it has begun
+        flood.stdout.readline()  # it is connected and begins
         began = time.monotonic()
         yield
     finally:
+        lasted = time.monotonic() - began
         flood.send_signal(signal.SIGTERM)
         told, _ = flood.communicate(timeout=20)
     answered = {int(status): number for status, number in json.loads(told).items()}
-    rate = sum(answered.values()) / (time.monotonic() - began)
     if answered.keys() - {401, 429}:
         raise RuntimeError(f"the flood was answered {answered}")
-    rates.append(rate)
+    rates.append(sum(answered.values()) / lasted)
 
 
 async def _send(port: int, client_id: str, per_second: float) -> None:
-    sending = asyncio.create_task(floods.wrong_secrets(port, client_id, per_second=per_second))
+    def connected() -> None:
+        sys.stdout.write("begun\n")
+        sys.stdout.flush()
+
+    flood = floods.wrong_secrets(port, client_id, per_second=per_second, connected=connected)
+    sending = asyncio.create_task(flood)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, sending.cancel)
-    sys.stdout.write("begun\n")
-    sys.stdout.flush()
     sys.stdout.write(json.dumps(await sending))
 
 

@@ -61,14 +61,21 @@ async def unknown_ids(
 
 
 async def wrong_secrets(
-    port: int, client_id: str, *, per_second: float, connections: int = 8
+    port: int,
+    client_id: str,
+    *,
+    per_second: float,
+    connections: int = 8,
+    connected: Callable[[], object] = lambda: None,
 ) -> Counter[int]:
     """One client's ID with a wrong secret, evenly, until cancelled; what was answered.
 
-    The next is sent when its time has come, whether the one before has its answer or not.
+    The next is sent when its time has come, whether the one before has its answer or not; the
+    time runs from when `connected` is called.
     """
     found: Counter[int] = Counter()
     held = [await connect(port, 1) for _ in range(connections)]
+    connected()
 
     async def read(reader: asyncio.StreamReader) -> None:
         while True:
