@@ -4,6 +4,7 @@ Both have as many events a day; so what the last 24 hours hold is the same, and 
 only what lies before. Queries are asked in turns, in this process, without HTTP: the median counts.
 """
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -33,6 +34,7 @@ CLIENTS = 10_000
 _DAY = timedelta(days=1)
 _REPETITIONS, _WARM = 40, 5
 _CONNECTIONS = 32
+_ROWS = re.compile(r"^## \w+: ([\d,]+) rows", re.MULTILINE)
 Query = Callable[[Database], object]
 
 
@@ -259,6 +261,11 @@ def _tokens(
         finally:
             for each in running:
                 each.stop()
+
+
+def most_rows(text: str) -> int:
+    """Of the largest trail that is on a page."""
+    return max(int(rows.replace(",", "")) for rows in _ROWS.findall(text))
 
 
 def page(found: dict[str, Volume], about: str) -> str:

@@ -22,6 +22,8 @@ _ENDPOINTS = {
 _HOT = ("/token", "/introspect", "/verify")
 _BELOW = {"/verify/": "verify", "/api/v1/": "api", "/admin/": "admin"}
 NO_ROUTE = "none"
+NAMES = tuple(dict.fromkeys((*_ENDPOINTS.values(), *_BELOW.values(), NO_ROUTE)))
+"""Everything that an endpoint may be named."""
 
 
 class Routes:
