@@ -7,7 +7,21 @@ from hourpass.server.backup import copies, restores
 from hourpass.server.backup.differences import Change, Difference
 from hourpass.server.backup.made_safe import Restore
 from hourpass.server.backup.restores import Restored
+from hourpass.server.db.engine import Database, Dialect
 from support.installation import TESTER, Installation
+
+# Back to a schema without a column that a restore compares. PostgreSQL's is never migrated again.
+_TO_0005 = (
+    "ALTER TABLE client DROP COLUMN leaked_at",
+    "UPDATE alembic_version SET version_num = '0005'",
+)
+_TO_0005_ON_SQLITE = (
+    "ALTER TABLE operator_session DROP COLUMN browser",
+    "DROP TABLE schema_version",
+    "DROP INDEX ix_audit_event_client_id_time",
+    "DROP INDEX ix_audit_event_organization_time",
+    "CREATE INDEX ix_audit_event_client_id_id ON audit_event (client_id, id)",
+)
 
 
 def told(_done: int, _total: int) -> None:
@@ -38,6 +52,16 @@ def restore(
     installation.close()
     wanted = how(installation, accept=accept, keep_active=keep_active)
     return restores.restore_file(file, database_of(installation), wanted, told)
+
+
+def make_old(database: Database) -> None:
+    """Leave it as an earlier version of Hourpass had it."""
+    with database.write() as connection:
+        if database.dialect is Dialect.SQLITE:
+            for statement in _TO_0005_ON_SQLITE:
+                connection.exec_driver_sql(statement)
+        for statement in _TO_0005:
+            connection.exec_driver_sql(statement)
 
 
 def by_name(found: tuple[Difference, ...]) -> dict[str, tuple[Change, ...]]:
