@@ -18,6 +18,7 @@ from hourpass.server.db import migrate, sqlite_copy
 from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.file_lock import FileLock, InUse
 from hourpass.server.db.migrate import SchemaState
+from hourpass.server.db.session_lock import CHORES_LOCK, SessionLock
 from hourpass.server.db.sqlite import open_sqlite
 from hourpass.server.db.sqlite_copy import Progress
 from hourpass.server.keys import keyring
@@ -76,8 +77,23 @@ def after_restore(database: Database, old: Database | None, how: Restore) -> Res
     """Make safe what another program has restored (`restore --after`), before it is served.
 
     `database` is migrated. `old` is the database that was in use before, if it can still be
-    reached; raises NotRestored when it is not what it is said to be.
+    reached. Raises NotRestored when it is not what it is said to be, or (PostgreSQL; who opens a
+    file looks at its lock) when a server runs on `database`: it has issued tokens by old rows, and
+    remembers them.
     """
+    lock = SessionLock(database, CHORES_LOCK)
+    if not lock.is_ours():
+        raise NotRestored(
+            f"a server runs on {database.location}; stop every server, then run this again "
+            "(of one whose machine is gone PostgreSQL may not know for half a minute)"
+        )
+    try:
+        return _after_restore(database, old, how)
+    finally:
+        lock.release()
+
+
+def _after_restore(database: Database, old: Database | None, how: Restore) -> Restored:
     backup = made_safe.look(database)
     before = None if old is None else _named(old, store.identity(database), backup)
     found = () if before is None else tuple(differences(before, backup))
