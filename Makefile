@@ -49,7 +49,7 @@ bench: $(V)/.ready ## Measure; writes bench/results.md
 screenshots: $(V)/.ready browser ## Make the pictures of docs/ and README anew
 	PYTHONPATH=tests $(BIN)/python tests/docs/screenshots.py
 
-faults: $(V)/.ready ## Hard faults; writes faults/results.md (as root also those of disks and failover)
+faults: $(V)/.ready ## Hard faults, as root; writes faults/results.md when all could be run
 	faults/run
 
 fuzz: $(V)/.ready ## Fuzz every parser, a minute each (SECONDS=60)

@@ -4,6 +4,7 @@ Both have as many events a day; so what the last 24 hours hold is the same, and 
 only what lies before. Queries are asked in turns, in this process, without HTTP: the median counts.
 """
 
+import re
 import shutil
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from bench.contestants import hourpass
 from bench.populate import populate
 from hourpass.server.audit import export, store
 from hourpass.server.audit.events import SYSTEM, Event, Origin
-from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.audit.store import EventFilter, Position
 from hourpass.server.db.engine import Database, Dialect
 from support.installation import Installation
 from support.postgres import Cluster
@@ -33,6 +34,7 @@ CLIENTS = 10_000
 _DAY = timedelta(days=1)
 _REPETITIONS, _WARM = 40, 5
 _CONNECTIONS = 32
+_ROWS = re.compile(r"^## \w+: ([\d,]+) rows", re.MULTILINE)
 Query = Callable[[Database], object]
 
 
@@ -179,7 +181,7 @@ def _asked(database: Database) -> dict[str, Query]:
         "24 h: one organization": listed(organization=OTHER_ORGANIZATION),
         "24 h: one actor's deeds": listed(actor=busy, is_deed=True),
         "24 h: the next page": _page(
-            EventFilter(since=since), Place(time=now - timedelta(hours=12), id=1)
+            EventFilter(since=since), Position(time=now - timedelta(hours=12), id=1)
         ),
         "24 h: refusals by reason (overview)": _refusals(since),
         "an hour of today, as JSON lines": _export(hour),
@@ -188,12 +190,12 @@ def _asked(database: Database) -> dict[str, Query]:
         "any time: a deed of the client page": _page(
             EventFilter(client_id=busy, is_deed=True), limit=10
         ),
-        "any time: the page after those of a day": _page(EventFilter(), Place(time=since, id=1)),
+        "any time: the page after those of a day": _page(EventFilter(), Position(time=since, id=1)),
         "the live tail looks": _tail(database),
     }
 
 
-def _page(wanted: EventFilter, before: Place | None = None, *, limit: int = 51) -> Query:
+def _page(wanted: EventFilter, before: Position | None = None, *, limit: int = 51) -> Query:
     def ask(database: Database) -> object:
         with database.read() as connection:
             return store.page(connection, wanted, limit=limit, before=before)
@@ -259,6 +261,11 @@ def _tokens(
         finally:
             for each in running:
                 each.stop()
+
+
+def most_rows(text: str) -> int:
+    """Of the largest trail that is on a page."""
+    return max(int(rows.replace(",", "")) for rows in _ROWS.findall(text))
 
 
 def page(found: dict[str, Volume], about: str) -> str:

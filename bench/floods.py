@@ -1,6 +1,8 @@
-"""What a flood costs those who have no part in it: another client's p99, and memory.
+"""What a flood costs those who have no part in it: another client's p99, and memory; and what is
+answered when more is asked than can be served.
 
-`python -m bench.floods PORT CLIENT_ID PER_SECOND` is the flood of wrong secrets, until ended.
+`python -m bench.floods wrong PORT CLIENT_ID PER_SECOND` is the flood of wrong secrets, until ended;
+`python -m bench.floods crowd PORT REQUESTS CONNECTIONS SECONDS` asks for tokens.
 """
 
 import asyncio
@@ -28,6 +30,7 @@ from support.installation import Installation
 WRONG_PER_SECOND = 200
 IDLE = 10_000
 CONNECTIONS = (1, 8)
+CROWDS = (128, 2_000, 8_000)
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -109,6 +112,44 @@ def unknown_ids(
     return before, running.resident_mb(), dict(sorted(answered.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class Crowd:
+    """What so many connections were answered that ask without a pause."""
+
+    connections: int
+    tokens_a_second: float
+    p99_ms: float
+    shed: float
+    """The share of 503 in all answers."""
+    others: int
+    """Answers that were neither a token nor 503."""
+
+
+def overload(
+    installation: Installation, credentials: Path, *, rounds: int, seconds: int
+) -> list[Crowd]:
+    """Crowds of several sizes in turn, the largest far above what is served; medians."""
+    requests = load.token_requests(credentials)
+    found: dict[int, list[Crowd]] = {}
+    for _ in range(rounds):
+        for connections in CROWDS:
+            arguments = (installation.port, requests, connections, seconds)
+            done = subprocess.run(
+                _command("crowd", *arguments), cwd=HERE.parent, stdout=subprocess.PIPE, check=True
+            )
+            found.setdefault(connections, []).append(Crowd(connections, **json.loads(done.stdout)))
+    return [
+        Crowd(
+            connections,
+            median(each.tokens_a_second for each in taken),
+            median(each.p99_ms for each in taken),
+            median(each.shed for each in taken),
+            sum(each.others for each in taken),
+        )
+        for connections, taken in found.items()
+    ]
+
+
 def measure(
     kind: str,
     installation: Installation,
@@ -129,6 +170,8 @@ def measure(
         neighbour, alone, held = idle_connections(
             installation, running, credentials, rounds=rounds, seconds=seconds
         )
+    with Console(stderr=True).status(f"{kind}: {CROWDS[-1]:,} connections that ask …"):
+        crowds = overload(installation, credentials, rounds=rounds, seconds=seconds)
     told = ", ".join(f"{number:,} were {status}" for status, number in answered.items())
     return [
         "| another client's tokens during | connections | p99 ms, quiet | p99 ms, then | ratio |",
@@ -143,6 +186,14 @@ def measure(
         f"- Resident memory with {IDLE:,} idle connections: {held:.0f} MB (without: {alone:.0f})",
         f"- Resident memory after {ids:,} unknown IDs: {after:.0f} MB (before: {before:.0f})",
         f"- Of these requests {told}",
+        "",
+        "| connections that ask without a pause | tokens/s | p99 ms of a token | of answers 503 |",
+        "|---:|---:|---:|---:|",
+        *(
+            f"| {each.connections:,}{f' ({each.others} failed)' if each.others else ''} "
+            f"| {each.tokens_a_second:,.0f} | {each.p99_ms:.0f} | {each.shed:.1%} |"
+            for each in crowds
+        ),
     ]
 
 
@@ -164,34 +215,61 @@ def _neighbour(
     )
 
 
+def _command(*arguments: object) -> list[str]:
+    """This module as a program, on the core that the load has: the server keeps its own."""
+    pin = ["taskset", "-c", "1"] if shutil.which("taskset") else []
+    return [*pin, sys.executable, "-m", "bench.floods", *map(str, arguments)]
+
+
 @contextmanager
 def _flood(port: int, client_id: str, rates: list[float]) -> Iterator[None]:
-    """On the core that the load has, so that the server keeps its own; its rate is appended."""
-    command = [sys.executable, "-m", "bench.floods", str(port), client_id, str(WRONG_PER_SECOND)]
-    pin = ["taskset", "-c", "1"] if shutil.which("taskset") else []
-    flood = subprocess.Popen([*pin, *command], cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
+    """While the block runs; its rate is appended."""
+    command = _command("wrong", port, client_id, WRONG_PER_SECOND)
+    flood = subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
     assert flood.stdout is not None
     try:
-        flood.stdout.readline()  # it has begun
+        flood.stdout.readline()  # it is connected and begins
         began = time.monotonic()
         yield
     finally:
+        lasted = time.monotonic() - began
         flood.send_signal(signal.SIGTERM)
         told, _ = flood.communicate(timeout=20)
     answered = {int(status): number for status, number in json.loads(told).items()}
-    rate = sum(answered.values()) / (time.monotonic() - began)
     if answered.keys() - {401, 429}:
         raise RuntimeError(f"the flood was answered {answered}")
-    rates.append(rate)
+    rates.append(sum(answered.values()) / lasted)
 
 
 async def _send(port: int, client_id: str, per_second: float) -> None:
-    sending = asyncio.create_task(floods.wrong_secrets(port, client_id, per_second=per_second))
+    def connected() -> None:
+        sys.stdout.write("begun\n")
+        sys.stdout.flush()
+
+    flood = floods.wrong_secrets(port, client_id, per_second=per_second, connected=connected)
+    sending = asyncio.create_task(flood)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, sending.cancel)
-    sys.stdout.write("begun\n")
-    sys.stdout.flush()
     sys.stdout.write(json.dumps(await sending))
 
 
+def _crowd(port: int, requests: Path, connections: int, seconds: float) -> None:
+    each = requests.read_bytes().split(b"\0")
+    flood = floods.crowd(port, each, connections=connections, seconds=seconds)
+    found, lasted = asyncio.run(flood)
+    tokens, shed = sorted(found.pop(200)), len(found.pop(503, ()))
+    others = sum(map(len, found.values()))
+    told = {
+        "tokens_a_second": len(tokens) / lasted,
+        "p99_ms": tokens[len(tokens) * 99 // 100] * 1000,
+        "shed": shed / (len(tokens) + shed + others),
+        "others": others,
+    }
+    sys.stdout.write(json.dumps(told))
+
+
 if __name__ == "__main__":
-    asyncio.run(_send(int(sys.argv[1]), sys.argv[2], float(sys.argv[3])))
+    kind, port, what, *numbers = sys.argv[1:]
+    if kind == "crowd":
+        _crowd(int(port), Path(what), int(numbers[0]), float(numbers[1]))
+    else:
+        asyncio.run(_send(int(port), what, float(numbers[0])))

@@ -1,6 +1,8 @@
-"""The whole programme of faults: `faults/run [--only NAME] [--rounds 50]`.
+"""The whole programme of faults: `faults/run [--only NAME] [--kills 50] [--rounds 2]`.
 
-Exit status 1 when anything acknowledged was lost, or what should have recovered did not.
+Exit status 1 when anything acknowledged was lost, or what should have recovered did not; 2 when
+all is well but something could not be run on this machine. Only a run of the whole programme
+changes the pages that are published.
 """
 
 import argparse
@@ -16,18 +18,24 @@ from pathlib import Path
 from rich.console import Console
 
 from faults import objectives
-from faults.outcome import Outcome, page
+from faults.outcome import Outcome, exit_status, is_whole, page
 from faults.programme import PROGRAMME, Fault
 from faults.scene import Scene
-from faults.versions import versions
+from faults.versions import commit, versions
 
-_RESULTS = Path(__file__).parent / "results.md"
+_PARTIAL = objectives.RESULTS.with_name("results-partial.md")
 
 
 def main() -> int:
-    """Run what was asked for; write the results when that was all of it."""
+    """Run what was asked for; publish the results when that was all of it."""
     parser = argparse.ArgumentParser(prog="faults/run", description="Hard faults, on purpose.")
-    parser.add_argument("--rounds", type=int, default=50, help="rounds of kill -9 (50)")
+    parser.add_argument("--kills", type=int, default=50, help="rounds of kill -9 under load (50)")
+    parser.add_argument(
+        "--rounds",
+        type=int,
+        default=2,
+        help="rounds of the primary's node killed, and of the primary cut off (2)",
+    )
     parser.add_argument(
         "--only",
         action="append",
@@ -35,8 +43,9 @@ def main() -> int:
         help="this one, or all whose names begin so; repeatable. "
         f"Names: {', '.join(fault.name for fault in PROGRAMME)}",
     )
-    parser.add_argument("--results", type=Path, help="write the page here (default: with all)")
     asked = parser.parse_args()
+    if min(asked.kills, asked.rounds) < 1:
+        parser.error("--kills and --rounds are at least 1")
     chosen = [
         fault
         for fault in PROGRAMME
@@ -47,16 +56,28 @@ def main() -> int:
     # So that everything is taken down again: namespaces, mounts and processes.
     signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
-    outcomes = list(_run(chosen, asked.rounds))
-    target = asked.results or (None if asked.only else _RESULTS)
-    if target is not None:
-        target.write_text(page(outcomes, versions()))
-    if target == _RESULTS:
+    ran_on = commit(objectives.ROOT)  # before the pages are written, which are changes
+    outcomes = list(_run(chosen, asked.kills, asked.rounds))
+    for outcome in outcomes:
+        if not outcome.is_good:
+            print("Not good:", _line(outcome))
+    _write(page(outcomes, versions(), ran_on), publish=not asked.only and is_whole(outcomes))
+    return exit_status(outcomes)
+
+
+def _write(text: str, *, publish: bool) -> None:
+    """Where it belongs, and say where."""
+    target = objectives.RESULTS if publish else _PARTIAL
+    target.write_text(text, "utf-8")
+    print(f"The results are in {target.relative_to(objectives.ROOT)}", end="")
+    if publish:
         objectives.write()
-    return 0 if all(outcome.is_good for outcome in outcomes) else 1
+        print(", and in the table of docs/operate.md.")
+    else:
+        print(": not all was run, so the pages that are published stay as they are.")
 
 
-def _run(chosen: list[Fault], rounds: int) -> Iterator[Outcome]:
+def _run(chosen: list[Fault], kills: int, rounds: int) -> Iterator[Outcome]:
     console = Console(highlight=False)
     folder = Path(tempfile.mkdtemp(prefix="hourpass-faults-"))
     folder.chmod(0o755)  # PostgreSQL below Patroni runs as another user
@@ -68,7 +89,8 @@ def _run(chosen: list[Fault], rounds: int) -> Iterator[Outcome]:
                     status.update(f"{title}: {text} …")
 
                 say("preparing")
-                for outcome in _outcomes(fault, Scene(folder, rounds, say)):
+                scene = Scene(folder, kills=kills, rounds=rounds, say=say)
+                for outcome in _outcomes(fault, scene):
                     console.print(_line(outcome))
                     yield outcome
     finally:
@@ -86,7 +108,7 @@ def _outcomes(fault: Fault, scene: Scene) -> Iterator[Outcome]:
     except Exception as problem:  # noqa: BLE001  (it goes into the results)
         traceback.print_exc()
         first = (str(problem).splitlines() or [type(problem).__name__])[0]
-        yield Outcome(fault=fault.title, database="", problem=first)
+        yield Outcome(fault=fault.title, database="", problem=first, is_cut_short=True)
 
 
 def _line(outcome: Outcome) -> str:

@@ -7,6 +7,7 @@ import time
 from faults import judge
 from faults.judge import Verdict
 from faults.load import Load
+from faults.windows import worst
 from support.installation import Installation, Server
 from support.postgres import Cluster
 
@@ -19,6 +20,7 @@ def run(installation: Installation, rounds: int, *, cluster: Cluster | None = No
     verdict = Verdict()
     load = Load(installation)
     server = Server(installation)
+    windows = []
     try:
         for number in range(rounds):
             with load.on(server.url):
@@ -27,11 +29,16 @@ def run(installation: Installation, rounds: int, *, cluster: Cluster | None = No
                 if cluster is not None and number % 2:
                     cluster.stop(signal.SIGQUIT)
                     cluster.start()
+                load.pause()
+                # Those who ask for tokens go on: how long they get none is what a crash costs.
+                server.start()
+                load.wait_until_well(0.0)
+            windows.append(load.window())
             installation.close()
-            server.start()
             verdict.rounds += 1
             judge.check(installation, server, [load.deeds], [load.tokens], verdict)
             load.deeds.unlink()  # each round has clients of its own
     finally:
         server.stop()
+    verdict.window = worst(windows)
     return verdict

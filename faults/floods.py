@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from faults.load import Load
 from faults.outcome import Outcome
 from faults.scene import Scene, judged, serving
+from faults.windows import too_slow
 from support import floods as flood
 from support.installation import Installation, Server
 
@@ -41,6 +42,7 @@ def hung(scene: Scene) -> Iterator[Outcome]:
                 load,
                 server,
                 recovery="by itself",
+                problem=too_slow(load.window()),
             )
 
 

@@ -15,6 +15,7 @@ from faults.namespaces import HUB, Network, address, inside
 from faults.outcome import Outcome
 from faults.patroni import NODES, Cluster
 from faults.scene import Scene, judged, serving
+from faults.windows import Window, too_slow, worst
 from support.installation import Installation, Server
 
 _PORT = 5000  # as deploy/high-availability/postgresql.cfg has it
@@ -32,6 +33,17 @@ class _Way:
     name: str
     load: Load
     server: Server
+
+
+@dataclass(frozen=True, slots=True)
+class _Fault:
+    """What is done to the cluster."""
+
+    title: str
+    do: Callable[[], None]
+    rounds: int = 1
+    hangs: bool = False
+    """Whether the database says nothing rather than no: answers have to come all the same."""
 
 
 def failovers(scene: Scene) -> Iterator[Outcome]:
@@ -52,13 +64,15 @@ def failovers(scene: Scene) -> Iterator[Outcome]:
             installation.apply_catalogue()
             server = stack.enter_context(serving(installation))
             ways.append(_Way(name=name, load=Load(installation, threads=_THREADS), server=server))
-        for title, fault in _faults(cluster, network).items():
-            scene.say(title)
-            yield from _under_load(title, fault, cluster, ways)
+        for fault in _faults(cluster, network, scene.rounds):
+            yield from _under_load(fault, cluster, ways, scene.say)
 
 
-def _faults(cluster: Cluster, network: Network) -> dict[str, Callable[[], None]]:
-    """What is done, each to the node that is the primary, or the standby, then."""
+def _faults(cluster: Cluster, network: Network, rounds: int) -> list[_Fault]:
+    """What is done, each to the node that is the primary, or the standby, then.
+
+    Those that cost most, and are told first of a cluster, are done in several rounds.
+    """
 
     def kill_postgres() -> None:
         cluster.kill_postgres(cluster.primary())
@@ -94,44 +108,65 @@ def _faults(cluster: Cluster, network: Network) -> dict[str, Callable[[], None]]
         time.sleep(_STOPPED_S)
         cluster.signal_postgres(node, signal.SIGCONT)
 
-    return {
-        "kill -9 of the primary's postmaster": kill_postgres,
-        "kill -9 of Patroni and PostgreSQL on the primary": kill_node,
-        "kill -9 of Patroni alone: two servers take themselves for the primary": kill_patroni,
-        "kill -9 of Patroni and PostgreSQL on the synchronous standby": kill_standby,
-        "switchover": cluster.switch_over,
-        f"primary cut off from the network for {_CUT_S} s": cut_off,
-        f"primary hangs (kill -STOP) for {_STOPPED_S} s": stop,
-    }
+    return [
+        _Fault("kill -9 of the primary's postmaster", kill_postgres),
+        _Fault("kill -9 of Patroni and PostgreSQL on the primary", kill_node, rounds=rounds),
+        _Fault(
+            "kill -9 of Patroni alone: two servers take themselves for the primary", kill_patroni
+        ),
+        _Fault("kill -9 of Patroni and PostgreSQL on the synchronous standby", kill_standby),
+        _Fault("switchover", cluster.switch_over),
+        _Fault(
+            f"primary cut off from the network for {_CUT_S} s", cut_off, rounds=rounds, hangs=True
+        ),
+        _Fault(f"primary hangs (kill -STOP) for {_STOPPED_S} s", stop, hangs=True),
+    ]
 
 
 def _under_load(
-    title: str, fault: Callable[[], None], cluster: Cluster, ways: list[_Way]
+    fault: _Fault, cluster: Cluster, ways: list[_Way], say: Callable[[str], None]
 ) -> Iterator[Outcome]:
-    cluster.wait_until_whole()
     problems = dict.fromkeys((way.name for way in ways), "")
+    windows: dict[str, list[Window]] = {way.name: [] for way in ways}
+    for number in range(1, fault.rounds + 1):
+        say(f"{fault.title}, {number} of {fault.rounds}")
+        cluster.wait_until_whole()
+        for name, problem in _round(fault, ways).items():
+            problems[name] = problems[name] or problem
+        cluster.wait_until_whole()
+        for way in ways:
+            windows[way.name].append(way.load.window())
+    for way in ways:
+        seen = worst(windows[way.name])
+        slow = too_slow(seen) if fault.hangs else ""
+        yield judged(
+            fault.title if fault.rounds == 1 else f"{fault.title}, {fault.rounds} times",
+            f"Patroni, {way.name}",
+            way.load,
+            way.server,
+            window=seen,
+            recovery="by itself",
+            problem=problems[way.name] or slow,
+        )
+        way.load.forget()
+
+
+def _round(fault: _Fault, ways: list[_Way]) -> dict[str, str]:
+    """Do it once, under load; which ways were not well again in time, and what they said."""
+    problems = {}
     with contextlib.ExitStack() as stack:
         for way in ways:
             stack.enter_context(way.load.on(way.server.url))
         for way in ways:
             way.load.wait_until_well()
-        fault()
+        fault.do()
         for way in ways:
             try:
                 way.load.wait_until_well(timeout_s=_WELL_AGAIN_S)
             except NotWell as problem:
                 problems[way.name] = str(problem).splitlines()[0]
-    cluster.wait_until_whole()
     for way in ways:
-        if problems[way.name]:  # so that the next fault begins with a server that is well
+        if way.name in problems:  # so that what comes next begins with a server that is well
             way.server.kill()
             way.server.start()
-        yield judged(
-            title,
-            f"Patroni, {way.name}",
-            way.load,
-            way.server,
-            recovery="by itself",
-            problem=problems[way.name],
-        )
-        way.load.forget()
+    return problems

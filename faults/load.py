@@ -59,22 +59,26 @@ class Load:
             self._workers.clear()
 
     def wait_until_well(self, calm_s: float = 2.0, timeout_s: float = 60.0) -> None:
-        """Until both got nothing but good answers for `calm_s` from now on; raises NotWell."""
+        """Until all got nothing but good answers for `calm_s` from now on; raises NotWell."""
         deadline = time.monotonic() + timeout_s
-        for look in self._looks:
+        looks = self._looks[-len(self._workers) :]  # in a pause there is only the second
+        for look in looks:
             look.begin()
         while True:
-            if any(worker.poll() is not None for worker in self._workers):
-                raise NotWell(f"a process of the load ended: {self._log.read_text()[-2000:]}")
-            if all(look.is_well(calm_s) for look in self._looks):
+            self._see_that_all_run()
+            if all(look.is_well(calm_s) for look in looks):
                 return
             if time.monotonic() > deadline:
-                last = [look.last for look in self._looks]
+                last = [look.last for look in looks]
                 raise NotWell(f"not well after {timeout_s:.0f} s; last answers: {last}")
             time.sleep(0.05)
 
     def pause(self) -> None:
-        """The process that opens the database itself goes; those who only ask the server stay."""
+        """The process that opens the database itself goes; those who only ask the server stay.
+
+        Raises NotWell when it had gone before: it had journaled nothing since.
+        """
+        self._see_that_all_run()
         deeds = self._workers.pop(0)
         os.killpg(deeds.pid, signal.SIGKILL)
         deeds.wait()
@@ -92,6 +96,10 @@ class Load:
     def window(self) -> Window:
         """What the callers for tokens saw since the load was last started."""
         return window(journal.read(self.tokens, self._looks[1].start))
+
+    def _see_that_all_run(self) -> None:
+        if any(worker.poll() is not None for worker in self._workers):
+            raise NotWell(f"a process of the load ended: {self._log.read_text()[-2000:]}")
 
     @property
     def _log(self) -> Path:

@@ -18,7 +18,8 @@ _HEAD = (
 def table(results: str) -> str:
     """What was lost (RPO) and for how long nobody got a token (RTO), a row for each fault run.
 
-    `results` is the page that `faults/run` writes; ValueError when it has no such table.
+    `results` is the page that `faults/run` writes; ValueError when it has no such table, or a
+    fault in it was not run: a row that is missing would read as if it could not happen.
     """
     rows = [
         [cell.strip() for cell in line.strip().strip("|").split("|")]
@@ -34,7 +35,7 @@ def table(results: str) -> str:
             break  # the next table
         found = dict(zip(head, row, strict=True))
         if found["well again"].startswith("not run"):
-            continue
+            raise ValueError(f"{found['fault']}: {found['well again']}")
         gap = found["gap"] if found["gap"] == "–" else f"{found['gap']} s"
         cells = (found["fault"], found["database"], found["lost"], gap, found["well again"])
         lines.append(f"| {' | '.join(cells)} |\n")

@@ -25,26 +25,47 @@ class Outcome:
     """What should have come and did not."""
     not_run: str = ""
     """What this fault needs and the machine has not."""
+    is_cut_short: bool = False
+    """The fault ended by an exception: rows that it would have had are missing."""
 
     @property
     def is_good(self) -> bool:
         """Whether it showed what it should; what was not run shows nothing."""
-        return not self.losses and not self.problem
+        return not (self.losses or self.problem or self.not_run)
+
+
+def exit_status(outcomes: Iterable[Outcome]) -> int:
+    """0 when all is good, 1 when something is not, 2 when that is only that it was not run."""
+    bad = [outcome for outcome in outcomes if not outcome.is_good]
+    if not bad:
+        return 0
+    return 2 if all(outcome.not_run for outcome in bad) else 1
+
+
+def is_whole(outcomes: Iterable[Outcome]) -> bool:
+    """Whether there is a row for each thing that was to be done, good or not."""
+    return not any(outcome.not_run or outcome.is_cut_short for outcome in outcomes)
 
 
 _LEGEND = """
-What callers had a good answer for: *tokens*, and *deeds* (a client created, its secret rotated,
-suspended, activated, deleted). *Lost* is what of that was not there afterwards. *Errors* is the
-time from the first request that failed to the first good answer after the last that did; *gap* the
-longest time in which nobody got a token; *slowest* the answer, good or not, that took longest. All
-times are in seconds.
+What callers had a good answer for: *tokens*, and *deeds* (a client created, its secret rotated, its
+scopes changed, its tokens revoked; suspended, activated, deleted). *Lost* is what of that was not
+there afterwards: each client, each secret, and exactly one audit event for each token and each deed
+are looked for. *Errors* is the time from the first request that failed to the first good answer
+after the last that did; *gap* the longest time in which nobody got a token; *slowest* the answer,
+good or not, that took longest. All times are in seconds; of a fault that was caused several times
+they are the longest. Clocks that jump have none.
 """
 
 
-def page(outcomes: Iterable[Outcome], versions: Mapping[str, str]) -> str:
-    """The results in Markdown."""
+def page(outcomes: Iterable[Outcome], versions: Mapping[str, str], commit: str) -> str:
+    """The results in Markdown, whole: nothing is added to it by hand.
+
+    `commit` is what was run; empty when nobody knows.
+    """
     made = (
-        f"Written by `faults/run` (`make faults`) on {datetime.now(UTC):%Y-%m-%d}, on {_machine()}."
+        f"Written by `faults/run` (`make faults`) on {datetime.now(UTC):%Y-%m-%d}"
+        f"{f', of commit {commit}' if commit else ''},\non {_machine()}."
     )
     lines = [
         "# Faults",

@@ -12,6 +12,7 @@ from faults.judge import Verdict
 from faults.load import Load
 from faults.outcome import Outcome
 from faults.scene import Scene, judged, serving
+from faults.windows import worst
 from support.installation import Installation, Server
 
 _TIMES = 3
@@ -19,13 +20,13 @@ _TIMES = 3
 
 def kill_9(scene: Scene) -> Iterator[Outcome]:
     """Server and commands killed in mid-work, many times; every second time PostgreSQL too."""
-    done = f"kill -9 under load, {scene.rounds} times"
+    done = f"kill -9 under load, {scene.kills} times"
     with scene.sqlite() as installation:
         scene.say(f"SQLite: {done}")
-        yield _of(crash.run(installation, scene.rounds), done, "SQLite")
+        yield _of(crash.run(installation, scene.kills), done, "SQLite")
     with scene.postgres() as (installation, cluster):
         scene.say(f"PostgreSQL: {done}")
-        yield _of(crash.run(installation, scene.rounds, cluster=cluster), done, "PostgreSQL")
+        yield _of(crash.run(installation, scene.kills, cluster=cluster), done, "PostgreSQL")
 
 
 def _of(verdict: Verdict, done: str, database: str) -> Outcome:
@@ -35,6 +36,7 @@ def _of(verdict: Verdict, done: str, database: str) -> Outcome:
         tokens=verdict.tokens,
         deeds=verdict.deeds,
         losses=tuple(verdict.losses),
+        window=verdict.window,
         recovery="restart",
     )
 
@@ -43,6 +45,7 @@ def postgresql_killed(scene: Scene) -> Iterator[Outcome]:
     """PostgreSQL crashes in mid-commit and is started again; the server lives on."""
     with scene.postgres() as (installation, cluster):
         load = Load(installation)
+        windows = []
         with serving(installation) as server:
             for number in range(_TIMES):
                 with load.on(server.url):
@@ -52,11 +55,13 @@ def postgresql_killed(scene: Scene) -> Iterator[Outcome]:
                     time.sleep(0.5)
                     cluster.start()
                     load.wait_until_well()
+                windows.append(load.window())
             yield judged(
-                f"PostgreSQL crashes {_TIMES} times, each for half a second (times: of the last)",
+                f"PostgreSQL crashes {_TIMES} times, each for half a second",
                 "PostgreSQL",
                 load,
                 server,
+                window=worst(windows),
                 recovery="by itself",
             )
 

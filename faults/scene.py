@@ -10,6 +10,7 @@ from faults import judge
 from faults.judge import Verdict
 from faults.load import Load
 from faults.outcome import Outcome
+from faults.windows import Window
 from support.installation import Installation, Server
 from support.postgres import Cluster
 
@@ -19,7 +20,10 @@ class Scene:
     """What every fault is given."""
 
     folder: Path
+    kills: int
+    """How often a server is killed in mid-work."""
     rounds: int
+    """How often the primary of a cluster is lost."""
     say: Callable[[str], None]
     """Tells whoever looks on what is happening now."""
 
@@ -77,8 +81,12 @@ def judged(
     *,
     recovery: str,
     problem: str = "",
+    window: Window | None = None,
 ) -> Outcome:
-    """The outcome, once the load has ended: what it was told, compared with what is there."""
+    """The outcome, once the load has ended: what it was told, compared with what is there.
+
+    `window` is what the callers saw, when that is not only what they saw in the last round.
+    """
     installation = server.installation
     verdict = Verdict()
     judge.check(installation, server, [load.deeds], [load.tokens], verdict)
@@ -89,7 +97,7 @@ def judged(
         tokens=verdict.tokens,
         deeds=verdict.deeds,
         losses=tuple(verdict.losses),
-        window=load.window(),
+        window=window or load.window(),
         recovery=recovery,
         problem=problem,
     )

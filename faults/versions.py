@@ -28,6 +28,20 @@ def versions() -> dict[str, str]:
     return {name: version for name, version in found.items() if version}
 
 
+def commit(folder: Path) -> str:
+    """Which one is checked out there, and whether with changes; empty when that is no clone."""
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True)
+        return done.stdout.decode().strip()
+
+    try:
+        head, changes = git("rev-parse", "--short", "HEAD"), git("status", "--porcelain")
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f"{head} + changes" if changes else head
+
+
 def _debian_postgres() -> str:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/postgres"))
     return str(found[-1]) if found else "postgres"

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+PROMPT_S = 2.5
+"""While the database hangs an answer comes within two seconds; so much more is the machine's."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
@@ -40,3 +43,22 @@ def window(entries: Iterable[dict[str, Any]]) -> Window:
     return Window(
         answered=len(good), failed=len(bad), errors_s=errors, gap_s=gap, slowest_s=slowest
     )
+
+
+def worst(windows: Iterable[Window]) -> Window:
+    """Of several rounds: what was answered in all of them, and the longest times of any."""
+    every = list(windows)
+    return Window(
+        answered=sum(each.answered for each in every),
+        failed=sum(each.failed for each in every),
+        errors_s=max(each.errors_s for each in every),
+        gap_s=max(each.gap_s for each in every),
+        slowest_s=max(each.slowest_s for each in every),
+    )
+
+
+def too_slow(seen: Window) -> str:
+    """What is wrong with the slowest answer, when callers should not have had to wait."""
+    if seen.slowest_s <= PROMPT_S:
+        return ""
+    return f"an answer took {seen.slowest_s:.1f} s, the most is {PROMPT_S} s"

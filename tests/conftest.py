@@ -79,6 +79,16 @@ def installation(
     made.close()
 
 
+@pytest.fixture(scope="module")
+def home(
+    new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Installation]:
+    """An installation that the tests of one file share; each has clients of its own on it."""
+    made = new_installation(tmp_path_factory.mktemp("home"))
+    yield made
+    made.close()
+
+
 @pytest.fixture(scope="session")
 def shared_server(
     new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory

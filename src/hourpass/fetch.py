@@ -20,10 +20,18 @@ from urllib3.exceptions import HTTPError
 from urllib3.util import parse_url
 
 MAX_BODY = 256 * 1024
+_LATE = "no answer in time"
 
 
 class FetchFailed(Exception):
-    """There is no answer that can be used; the text says why, for the operator."""
+    """There is no answer that can be used; the text says why, for the operator.
+
+    `why` is shorter, and quotes nothing that was sent or came back: for those who sent a secret.
+    """
+
+    def __init__(self, text: str, *, why: str = "no answer") -> None:
+        self.why = why
+        super().__init__(text)
 
 
 class AnswerTooLong(FetchFailed):
@@ -69,12 +77,15 @@ def fetch(
     when there is no whole answer within both. Nothing of `headers` or `body` is in its text.
     """
     if time.monotonic() >= deadline:
-        raise FetchFailed(f"no time was left to read {url}")
+        raise FetchFailed(f"no time was left to read {url}", why=_LATE)
     try:
         return _fetch(method, url, deadline, headers, body, max_body)
     except (HTTPError, HTTPException, OSError, ValueError, RuntimeError) as fault:
-        late = " (out of time)" if time.monotonic() >= deadline else ""
-        raise FetchFailed(f"{url} cannot be read{late}: {fault}") from fault
+        # urllib3's own text would name the object that could not connect.
+        cause = fault.__cause__ if isinstance(fault.__cause__, OSError) else fault
+        if time.monotonic() >= deadline:
+            raise FetchFailed(f"{url} cannot be read (out of time): {cause}", why=_LATE) from fault
+        raise FetchFailed(f"{url} cannot be read: {cause}", why=_why(cause)) from fault
 
 
 def _fetch(
@@ -103,8 +114,16 @@ def _fetch(
                 if len(received) > max_body:
                     raise AnswerTooLong(f"{url} sent more than {max_body} octets")
             if time.monotonic() >= deadline:  # the end was our own cut
-                raise FetchFailed(f"{url} cannot be read (out of time): it sent too slowly")
+                raise FetchFailed(
+                    f"{url} cannot be read (out of time): it sent too slowly", why=_LATE
+                )
             return Answer(status=response.status, headers=response.headers, body=bytes(received))
+
+
+def _why(cause: BaseException) -> str:
+    """The system's words for it (`Connection refused`), else only the kind of fault."""
+    words = cause.strerror if isinstance(cause, OSError) else None
+    return words or type(cause).__name__
 
 
 @contextmanager

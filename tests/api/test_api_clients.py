@@ -33,7 +33,7 @@ def caller(shared_server: Server) -> Caller:
 
 @pytest.mark.spec("contract", "HTTP", "201 client + `client_secret`")
 def test_a_created_client_gets_tokens(caller: Caller) -> None:
-    """It has the members of the contract, and its secret works."""
+    """It has every member, and its secret works."""
     body = {
         "name": "  CRM sync ",
         "description": "Ask Ada",

@@ -13,7 +13,7 @@ from hourpass.server.endpoints import gate
 from hourpass.server.endpoints.gate import Gate
 
 
-def test_what_hangs_keeps_its_place_after_its_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_hangs_keeps_its_slot_after_its_problem(monkeypatch: pytest.MonkeyPatch) -> None:
     """Until it comes back, whoever comes is turned away unbegun; then they are served again."""
     monkeypatch.setattr(gate, "BUDGET_S", 0.2)
     monkeypatch.setattr(gate, "WAIT_S", 0.1)

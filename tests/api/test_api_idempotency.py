@@ -9,9 +9,9 @@ import pytest
 from api_caller import Caller, new_organization, problem
 from sqlalchemy import update
 
-from hourpass.server.clients import lifecycle, once
+from hourpass.server.clients import idempotency, lifecycle
+from hourpass.server.clients.idempotency import DoneBefore, IdempotencyKey
 from hourpass.server.clients.lifecycle import NewClient
-from hourpass.server.clients.once import DoneBefore, Once
 from hourpass.server.db.columns import EPOCH
 from hourpass.server.db.engine import Dialect
 from hourpass.server.db.schema import idempotency_key
@@ -189,18 +189,18 @@ def test_a_key_is_forgotten_after_a_day(caller: Caller) -> None:
             then = database.now(connection) - by
             connection.execute(update(idempotency_key).where(mine).values(created_at=then))
 
-    age(once.KEPT - timedelta(minutes=1))
+    age(idempotency.KEPT - timedelta(minutes=1))
     assert create(caller, "k").json()["client_id"] == first
-    age(once.KEPT)
+    age(idempotency.KEPT)
     second = create(caller, "k")
     assert second.status_code == 201
     assert second.json()["client_id"] != first
 
-    once.purge(database)
+    idempotency.purge(database)
     assert create(caller, "k").json()["client_id"] == second.json()["client_id"]
     with database.write() as connection:
         connection.execute(update(idempotency_key).where(mine).values(created_at=EPOCH))
-    once.purge(database)
+    idempotency.purge(database)
     with database.read() as connection:
         assert connection.execute(idempotency_key.select().where(mine)).all() == []
 
@@ -216,25 +216,25 @@ def test_a_deed_whose_client_is_gone_is_not_done_again(caller: Caller) -> None:
 def test_a_failed_transaction_leaves_no_key(installation: Installation) -> None:
     """Key and deed stand or fall together."""
     context = installation.context
-    key = Once.of("caller", "route", uuid4().hex, "request")
+    key = IdempotencyKey.of("caller", "route", uuid4().hex, "request")
     keyring = context.keyring()
     database = context.database
-    made = lifecycle.create(database, keyring, NEW, TESTER, idempotency=key)
+    made = lifecycle.create(database, keyring, NEW, TESTER, idempotency_key=key)
 
     with pytest.raises(DoneBefore) as before:
-        lifecycle.create(database, keyring, NEW, TESTER, idempotency=key)
+        lifecycle.create(database, keyring, NEW, TESTER, idempotency_key=key)
     assert before.value.client_id == made.client.client_id
 
-    other = Once.of("caller", "route", uuid4().hex, "request")
+    other = IdempotencyKey.of("caller", "route", uuid4().hex, "request")
     name = "audit_event"
     hidden = f"alter table {name} rename to hidden"
     with database.write() as connection:
         connection.exec_driver_sql(hidden)
     with pytest.raises(Exception, match=name):
-        lifecycle.create(database, keyring, NEW, TESTER, idempotency=other)
+        lifecycle.create(database, keyring, NEW, TESTER, idempotency_key=other)
     with database.write() as connection:
         connection.exec_driver_sql(f"alter table hidden rename to {name}")
-    mended = lifecycle.create(database, keyring, NEW, TESTER, idempotency=other)
+    mended = lifecycle.create(database, keyring, NEW, TESTER, idempotency_key=other)
     assert mended.client.client_id != made.client.client_id
 
 
@@ -244,21 +244,21 @@ def test_two_nodes_do_not_carry_out_the_same_request_twice(installation: Install
     if database.dialect is Dialect.SQLITE:
         assert_only_one_writes(installation)
         return
-    key = Once.of("caller", "route", "key", "request")
+    key = IdempotencyKey.of("caller", "route", "key", "request")
     with database.write() as first, database.write() as second:
-        once.check(first, key, database.now(first))
-        with pytest.raises(once.StillRunning):
-            once.check(second, key, database.now(second))
+        idempotency.check(first, key, database.now(first))
+        with pytest.raises(idempotency.StillRunning):
+            idempotency.check(second, key, database.now(second))
 
 
 def assert_only_one_writes(installation: Installation) -> None:
     """On SQLite one process serves, and the second request is told within it."""
-    key = Once.of("caller", "route", "key", "request")
-    with once.running(key):
-        with pytest.raises(once.StillRunning), once.running(key):
+    key = IdempotencyKey.of("caller", "route", "key", "request")
+    with idempotency.running(key):
+        with pytest.raises(idempotency.StillRunning), idempotency.running(key):
             pass
         context = installation.context
-        with pytest.raises(once.StillRunning):
-            lifecycle.create(context.database, context.keyring(), NEW, TESTER, idempotency=key)
-    with once.running(key):
+        with pytest.raises(idempotency.StillRunning):
+            lifecycle.create(context.database, context.keyring(), NEW, TESTER, idempotency_key=key)
+    with idempotency.running(key):
         pass

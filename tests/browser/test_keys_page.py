@@ -31,8 +31,8 @@ def test_the_next_key_is_let_sign(server: Server, new_desk: Callable[..., Desk])
 
 def test_an_auditor_looks_and_rotates_nothing(desk: Desk) -> None:
     """Nor does an organization's owner: the keys are the installation's."""
-    for role, place in ((Role.AUDITOR, None), (Role.OWNER, "default")):
-        desk.sign_in(desk.hire(role, place))
+    for role, organization in ((Role.AUDITOR, None), (Role.OWNER, "default")):
+        desk.sign_in(desk.hire(role, organization))
         page = desk.open("/admin/keys")
         expect(page.locator("tbody tr").first).to_contain_text("ES256")
         expect(page.get_by_role("link", name="Rotate now")).to_have_count(0)

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from playwright.sync_api import expect
 
+from hourpass.server import identifiers
 from hourpass.server.operators import lifecycle, store
 from hourpass.server.operators.lifecycle import DeadLink
 from hourpass.server.operators.model import Operator, Role
@@ -137,7 +139,7 @@ def test_every_deed_on_people_asks_who_it_is_again(desk: Desk, acme: Acme, deed:
     path = "new" if deed == "new" else f"{acme.auditor.operator_id}/{deed}"
 
     status = send(
-        page, f"/admin/operators/{path}", email=email, place=acme.id, role="owner", known=""
+        page, f"/admin/operators/{path}", email=email, organization=acme.id, role="owner", known=""
     )
 
     assert status == 403
@@ -163,17 +165,20 @@ def test_people_of_other_places_are_not_there(desk: Desk, acme: Acme) -> None:
     expect(page.get_by_label("Where").get_by_role("option")).to_have_text(["Acme"])
     email = f"far-{id(desk)}@example.com"
     elsewhere = {"default": 404, "no-such-place": 404, "*": 403, "": 422}
-    for place, status in elsewhere.items():
-        answer = send(page, "/admin/operators/new", email=email, place=place, role="auditor")
-        assert answer == status, place
+    for organization, status in elsewhere.items():
+        answer = send(
+            page, "/admin/operators/new", email=email, organization=organization, role="auditor"
+        )
+        assert answer == status, organization
     for deed in ("remove", "reset", "role", "take"):
         path = f"/admin/operators/{stranger.operator_id}/{deed}"
-        assert send(page, path, place="default", role="admin", known="") == 404
+        assert send(page, path, organization="default", role="admin", known="") == 404
     assert _read(desk, email) is None
     assert _read(desk, stranger.email) is not None
     # Who has an account elsewhere that the owner cannot answer for is not brought in.
     assert (
-        send(page, "/admin/operators/new", email=stranger.email, place=acme.id, role="admin") == 409
+        send(page, "/admin/operators/new", email=stranger.email, organization=acme.id, role="admin")
+        == 409
     )
 
 
@@ -189,11 +194,40 @@ def test_who_may_only_look_has_no_buttons(desk: Desk, acme: Acme) -> None:
     page.goto("/admin/operators")
     expect(page.get_by_role("link", name="Invite somebody")).to_have_count(0)
     for deed in ("new", *(f"{acme.owner.operator_id}/{d}" for d in ("role", "take", "remove"))):
-        fields = {"email": "x@example.com", "place": acme.id, "role": "auditor"}
+        fields = {"email": "x@example.com", "organization": acme.id, "role": "auditor"}
         assert send(page, f"/admin/operators/{deed}", **fields) == 403
     after = _read(desk, acme.owner.email)
     assert after is not None
     assert after.roles == {acme.id: Role.OWNER}
+
+
+@pytest.mark.main_flow
+def test_a_long_list_of_people_has_pages(desk: Desk, acme: Acme) -> None:
+    """The newest first, each once; a cursor of another list begins this one."""
+    with desk.database.write() as connection:
+        now = desk.database.now(connection)
+        for number in range(50):
+            person = Operator(
+                operator_id=identifiers.new_id("opr_"),
+                email=f"p{number}-{id(desk)}@example.com",
+                roles={acme.id: Role.AUDITOR},
+                created_at=now + timedelta(seconds=number),
+                created_by=TESTER.actor,
+            )
+            store.add(connection, person)
+    page = desk.open("/admin/operators")
+    names = page.locator("td.first .name")
+
+    expect(page.get_by_role("main")).to_contain_text("50 people on this page")
+    assert names.all_inner_texts() == [f"p{n}-{id(desk)}@example.com" for n in reversed(range(50))]
+    page.get_by_role("link", name="Older").click()
+    expect(names).to_have_text([acme.auditor.email, acme.owner.email])
+    cursor = page.url.partition("?")[2]
+    page.get_by_role("link", name="Newest").click()
+    expect(names).to_have_count(50)
+
+    page.goto(f"/admin/operators?{cursor[:-1]}")
+    expect(page).to_have_url(f"{desk.server.url}/admin/operators")
 
 
 @pytest.mark.parametrize(
@@ -206,7 +240,7 @@ def test_the_pages_of_people_keep_nobody_out(
     desk = new_desk(**context)
     desk.let_sign_in_grow_old(desk.sign_in())
     auditor = desk.hire(Role.AUDITOR, "default").operator_id
-    deeds = ("", "/role", "/take?place=default", "/reset", "/remove")
+    deeds = ("", "/role", "/take?organization=default", "/reset", "/remove")
     for path in ("", "/new", *(f"/{auditor}{deed}" for deed in deeds)):
         page = desk.open(f"/admin/operators{path}")
         expect(page.get_by_role("heading", level=1)).to_be_visible()

@@ -27,7 +27,7 @@ def _client(desk: Desk, organization: str, name: str, **more: object) -> Credent
 
 
 @pytest.mark.main_flow
-def test_it_tells_how_things_stand_in_the_place(desk: Desk, acme: str) -> None:
+def test_it_tells_how_things_stand_in_the_organization(desk: Desk, acme: str) -> None:
     """Counts, tokens, refusals, what expires, what was never used; of no other organization."""
     busy = _client(desk, acme, "Busy")
     _client(desk, acme, "Ends soon", expires_in_days=3)

@@ -61,12 +61,12 @@ def test_what_a_client_cannot_be_called(sqlite_installation: Installation) -> No
 def test_scopes_expiry_and_organization_have_to_make_sense(
     sqlite_installation: Installation,
 ) -> None:
-    """The line names the member and says what would do."""
+    """The line names what is wrong, and says what would do."""
     wanted: dict[tuple[str, ...], str] = {
         ("--scope", "Customers:\udcff"): "scopes: there is no scope Customers:\ufffd",
         ("--expires-in-days", "9" * 30): "expires_in_days: give 1 to 3650 days",
         ("--limit-per-minute", "0"): "limit_per_minute: give 1 to 1,000,000 requests a minute",
-        ("--organization", "other\udcff"): "organization: there is no organization 'other\ufffd'",
+        ("--organization", "other\udcff"): "there is no organization other\ufffd",
     }
 
     outcomes = each(sqlite_installation, [(*_CREATE, "CRM sync", *more) for more in wanted])

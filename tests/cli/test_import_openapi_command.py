@@ -78,6 +78,7 @@ def test_documents_that_are_refused(sqlite_installation: Installation, tmp_path:
         "swagger: '2.0'": "this is no OpenAPI 3 document",
         "openapi: 3.0.0": "give --identifier",
         "{openapi: 3.0.0, servers: [{url: 'https://a.example'}]}": "has to name 1 to 1000 scopes",
+        "{openapi: 3.0.0, servers: [{url: 'http://['}]}": "names no absolute server URL",
     }
     files = [tmp_path / f"{number}.yaml" for number in range(len(documents))]
     for file, text in zip(files, documents, strict=True):

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 from command_outcomes import each, json_of, lines_of_refusal, refusal, wrong_usage
 
-from support.installation import CATALOGUE, Installation
+from hourpass.server.organizations import operations
+from support.installation import CATALOGUE, TESTER, Installation
 
 # As the test catalogue, with customers:read and profile:write gone, bookings:read reworded and
 # bookings:write new; the Billing API is gone too.
@@ -67,7 +68,8 @@ def test_a_catalogue_is_applied(installation: Installation, tmp_path: Path) -> N
     listed = json_of(as_json)["items"]
     assert [api["key"] for api in listed] == ["bookings"]
     assert listed[0].keys() == {
-        *("key", "identifier", "name", "base_url", "limit_per_minute", "retired", "scopes"),
+        *("key", "identifier", "name", "base_url", "limit_per_minute", "organizations"),
+        *("retired", "scopes"),
     }
     assert listed[0]["scopes"][0] == {
         "name": "bookings:read",
@@ -111,6 +113,59 @@ def test_limits_are_applied_and_shown(sqlite_installation: Installation, tmp_pat
     assert "Requests a minute" in heading
     assert "600 (API)" in rows[0]
     assert "1,000,000 (scope)" in rows[-1]
+
+
+@pytest.mark.spec(
+    "contract", "Who may do what", "unless the catalogue keeps the API to some organizations"
+)
+def test_an_api_is_kept_to_some_organizations(installation: Installation, tmp_path: Path) -> None:
+    """A dry run names the API, an ID that nobody has is warned of, and the list says it."""
+    run, file = installation.command, tmp_path / "next.toml"
+    operations.create(installation.context.database, "acme", "Acme Ltd", TESTER)
+    operations.create(installation.context.database, "studio-north", "Studio", TESTER)
+    kept = CATALOGUE.replace(
+        'name = "Billing API"', 'name = "Billing API"\norganizations = ["studio-nrth", "acme"]'
+    )
+    file.write_text(kept)
+    assert "Kept to" not in run("scopes", "list").stdout
+
+    rehearsal = run("scopes", "apply", str(file), "--dry-run", "--json")
+    applied = run("scopes", "apply", str(file))
+
+    warning = "Warning: an API is kept to studio-nrth, and there is no such organization yet."
+    assert rehearsal.json()["changed"] == ["api billing"]
+    assert applied.stdout.split()[-3:] == ["changed", "api", "billing"]
+    assert rehearsal.stderr.splitlines() == applied.stderr.splitlines() == [warning]
+    file.write_text(kept.replace("nrth", "north"))
+    assert json_of(run("scopes", "apply", str(file), "--json"))["changed"] == ["api billing"]
+
+    create = ("clients", "create", "--name", "CRM sync", "--scope", "invoices:read")
+    listed, table, here, there = each(
+        installation,
+        [
+            ("scopes", "list", "--json"),
+            ("scopes", "list"),
+            (*create, "--json"),
+            (*create, "--organization", "acme", "--json"),
+        ],
+    )
+    assert [api["organizations"] for api in json_of(listed)["items"]] == [
+        None,
+        ["acme", "studio-north"],
+    ]
+    heading, *rows = table.stdout.splitlines()
+    assert "Kept to" in heading
+    assert "acme, studio-north" in rows[-1]
+    assert refusal(here) == (
+        "scopes: the catalogue keeps the scope invoices:read to other organizations than default"
+    )
+    assert json_of(there)["scopes"] == ["invoices:read"]
+    made = installation.create_client("customers:read")
+    set_scopes = ("clients", "set-scopes", made.client_id, "--scope", "invoices:read")
+    assert refusal(run(*set_scopes)) == refusal(here)
+    assert refusal(run(*set_scopes, "--organization", "default")) == (
+        "scopes: there is no scope invoices:read; `hourpass scopes list` shows them"
+    )
 
 
 def test_a_bad_catalogue_changes_nothing(sqlite_installation: Installation, tmp_path: Path) -> None:

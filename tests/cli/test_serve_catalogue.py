@@ -7,7 +7,10 @@ import pytest
 
 from support.installation import CATALOGUE, Installation, Server
 
-_MORE = CATALOGUE + '[[api.scope]]\nname = "invoices:write"\ndescription = "Write invoices"\n'
+_MORE = (
+    CATALOGUE.replace('name = "Billing API"', 'name = "Billing API"\norganizations = ["acme"]')
+    + '[[api.scope]]\nname = "invoices:write"\ndescription = "Write invoices"\n'
+)
 
 
 @pytest.fixture
@@ -31,6 +34,7 @@ def test_the_catalogue_at_start(started: Server, backend: str) -> None:
 
     if backend == "sqlite":
         assert f"the catalogue follows {path} now" in messages
+        assert "an API is kept to acme, and there is no such organization yet" in messages
         assert "invoices:write" in installation.context.catalogue().grantable
         assert by == ["cli", "system"]
     else:

@@ -105,7 +105,9 @@ def test_what_is_no_token_endpoint_is_told(sqlite_installation: Installation) ->
     unset = run("token", environ=_environ(server.url, Credentials("m2m_x", "")))
     cut = run("token", environ=_environ(server.url, Credentials("m2m_x", "hps_x")))
 
-    assert refusal(away).startswith(f"http://127.0.0.1:1{METADATA} cannot be reached (")
+    assert refusal(away).startswith(
+        f"http://127.0.0.1:1{METADATA} cannot be reached (Connection refused): check the address"
+    )
     assert refusal(no_url, status=2) == "issuer is no http or https URL: 'localhost:8080'"
     assert refusal(page).startswith(f"{server.url}/token answered 200 without an access_token: ")
     assert refusal(hostile).startswith(f"{server.url}/token answered 400 without an OAuth error: ")

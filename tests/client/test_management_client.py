@@ -150,6 +150,7 @@ def test_the_catalogue(management: Any) -> None:
     by_name = {scope.name: scope for scope in management.scopes()}
     assert by_name["customers:read"].grants == ("GET /customers",)
     assert by_name["customers:read"].api == "bookings"
+    assert by_name["customers:read"].organizations is None
     assert {"bookings", "billing"} <= {api.key for api in management.apis()}
 
 
@@ -215,3 +216,30 @@ def test_an_answer_of_something_else_is_an_error_and_no_crash(body: bytes) -> No
         call.result(Answer(status=200, headers={}, body=body))
     with pytest.raises(ApiError, match="answered 502"):
         call.result(Answer(status=502, headers={}, body=body))
+
+
+def methods(kind: type) -> dict[str, Callable[..., Any]]:
+    """What a program may call, and how it is made."""
+    return {
+        name: member
+        for name, member in vars(kind).items()
+        if inspect.isfunction(member) and (name == "__init__" or not name.startswith("_"))
+    }
+
+
+def test_threads_and_coroutines_have_the_same_methods() -> None:
+    """Whoever goes from one to the other adds `await` or `async for`, and changes nothing else."""
+    threads, coroutines = methods(Management), methods(AsyncManagement)
+
+    assert threads.keys() == coroutines.keys()
+    for name, method in threads.items():
+        twin = coroutines[name]
+        one, other = inspect.signature(method), inspect.signature(twin)
+        assert list(one.parameters.values()) == list(other.parameters.values()), name
+        given = str(other.return_annotation)
+        assert given.replace(".AsyncIterator[", ".Iterator[") == str(one.return_annotation), name
+        waits = inspect.iscoroutinefunction(twin) or ".AsyncIterator[" in given
+        assert waits or name == "__init__", name
+        same = "As `Management`" if name == "__init__" else f"As `Management.{name}`"
+        assert method.__doc__, name
+        assert twin.__doc__ == method.__doc__ or str(twin.__doc__).startswith(same), name

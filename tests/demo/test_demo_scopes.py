@@ -1,4 +1,4 @@
-"""Every scope of the seed's table opens exactly its endpoints, and nothing else."""
+"""Every scope of the product's table opens exactly its endpoints, and nothing else."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from demo_installation import AUDIENCE, CATALOGUE, SCOPES, Installation, installation
 
-SEED = {
+TABLE = {
     "customers:read": ["GET /customers"],
     "profile:read": ["GET /customer/{id}/profile"],
     "profile:write": ["PUT /customer/{id}/profile"],
@@ -86,9 +86,9 @@ def _call(grant: str, scope: str | None) -> tuple[str, str, str | None, object]:
 
 
 @pytest.mark.spec("seed", "scopes", "scopes follow resource:permission and say what they open")
-def test_the_catalogue_is_the_seeds_table() -> None:
+def test_the_catalogue_is_the_table() -> None:
     """Fourteen scopes with exactly these grants, each described for an operator."""
-    assert {scope["name"]: scope["grants"] for scope in SCOPES} == SEED
+    assert {scope["name"]: scope["grants"] for scope in SCOPES} == TABLE
     assert all(len(scope["description"]) > 10 for scope in SCOPES)
     assert len({scope["description"] for scope in SCOPES}) == len(SCOPES)
 
@@ -119,7 +119,7 @@ def test_catalogue_and_openapi_document_say_the_same(api: Installation) -> None:
 
 @pytest.mark.spec("seed", "scopes", "a client may call the endpoints of its scopes, no other")
 @pytest.mark.parametrize("grant", OWNERS)
-@pytest.mark.parametrize("scope", SEED)
+@pytest.mark.parametrize("scope", TABLE)
 def test_a_scope_opens_exactly_its_endpoints(api: Installation, scope: str, grant: str) -> None:
     """200 with data for its own, 403 that names the missing scope for every other."""
     answer = api.request(*_call(grant, scope))
@@ -136,7 +136,7 @@ def test_a_scope_opens_exactly_its_endpoints(api: Installation, scope: str, gran
 @pytest.mark.parametrize("grant", OWNERS)
 def test_all_other_scopes_together_do_not_open_an_endpoint(api: Installation, grant: str) -> None:
     """Thirteen scopes are not the fourteenth."""
-    others = " ".join(name for name in SEED if name != OWNERS[grant])
+    others = " ".join(name for name in TABLE if name != OWNERS[grant])
 
     assert api.request(*_call(grant, others)).status_code == 403
 
@@ -168,7 +168,7 @@ def test_the_documentation_is_public(api: Installation, path: str) -> None:
 def test_grants_judge_before_the_routes(tmp_path: Path) -> None:
     """What no scope opens is 403, and never reaches the app, which would say 404 or 405."""
     with installation(tmp_path, by_grants=True) as api:
-        everything = " ".join(SEED)
+        everything = " ".join(TABLE)
 
         assert api.request("GET", "/nowhere", everything).status_code == 403
         assert api.request("POST", "/customers", everything).status_code == 403

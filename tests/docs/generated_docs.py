@@ -18,10 +18,11 @@ from hourpass.server.config import PREFIX, Settings
 ROOT = Path(__file__).resolve().parents[2]
 SETTINGS, CONFORMANCE = ROOT / "docs" / "settings.md", ROOT / "docs" / "conformance.md"
 _FUNCTION = ast.FunctionDef | ast.AsyncFunctionDef
+# What Hourpass itself has to do, by the word that the marks have for it.
 _OURS = {
-    "seed": "The seed: *Authentication & Client Management*",
-    "contract": "The contract: names, routes, settings and shapes",
-    "threats": "The threats: what must not be possible",
+    "seed": "Product requirements: authentication and client management",
+    "contract": "Interface: names, routes, settings and shapes",
+    "threats": "Threats: what must not be possible",
 }
 
 _SETTINGS_PAGE = """\
@@ -46,8 +47,9 @@ _CONFORMANCE_PAGE = """\
 
 <!-- Made from the tests by `make docs`; edit the tests' `spec` marks instead. -->
 
-Every sentence here is proved by the tests beside it. Where Hourpass differs from a standard on
-purpose is in [divergences.md](divergences.md).
+Every sentence here is proved by the tests beside it. The first three lists are what Hourpass itself
+has to do; the tests' marks call them `seed`, `contract` and `threats`. Where Hourpass differs from
+a standard on purpose is in [divergences.md](divergences.md).
 {documents}"""
 
 

@@ -15,18 +15,27 @@ _FOUND = [
         recovery="by itself",
     ),
     Outcome(fault="full disk", database="SQLite", losses=("a token",), problem="it stayed down"),
-    Outcome(fault="clock", database="", not_run="faketime"),
 ]
+_COMMIT = "abc1234"
 
 
 def test_a_row_for_each_fault_that_was_run() -> None:
     """With what was lost and how long nobody got a token; nothing of the other tables."""
-    rows = objectives.table(page(_FOUND, {"patroni": "3.0.2", "etcd": "3.4"})).splitlines()[2:]
+    rows = objectives.table(
+        page(_FOUND, {"patroni": "3.0.2", "etcd": "3.4"}, _COMMIT)
+    ).splitlines()[2:]
 
     assert rows == [
         "| kill -9 of the primary | PostgreSQL | **0** | 7.1 s | by itself |",
         "| full disk | SQLite | **1** | – | **no: it stayed down** |",
     ]
+
+
+def test_a_page_of_which_a_fault_was_not_run_is_refused() -> None:
+    """A row that is missing would read as if nothing could happen there."""
+    clock = Outcome(fault="clock", database="", not_run="faketime")
+    with pytest.raises(ValueError, match="clock: not run: needs faketime"):
+        objectives.table(page([*_FOUND, clock], {}, _COMMIT))
 
 
 def test_a_page_without_the_table_is_refused() -> None:

@@ -3,9 +3,10 @@
 from pathlib import Path
 
 import pytest
-from faults import crash, journal, judge
+from faults import crash
+from faults.load import Load, NotWell
 
-from support.installation import Installation
+from support.installation import Installation, Server
 from support.postgres import Cluster
 
 ROUNDS = 5
@@ -34,35 +35,20 @@ def test_nothing_acknowledged_is_lost_in_a_crash(kind: str, tmp_path: Path) -> N
     assert verdict.rounds == ROUNDS
     assert verdict.tokens > 50 * ROUNDS / 5
     assert verdict.deeds > ROUNDS
+    assert verdict.window is not None
+    assert 0 < verdict.window.gap_s < 30
+    assert verdict.window.failed > 0
 
 
-def test_a_deed_of_unknown_outcome_leaves_two_statuses_that_are_right(tmp_path: Path) -> None:
-    """Also when others began after it; what is acknowledged later narrows them down."""
-    path = tmp_path / "deeds.jsonl"
-    steps = [
-        {"done": "create", "secret": "first"},
-        {"begins": "suspend"},
-        {"unknown": "suspend"},
-        {"begins": "rotate"},
-        {"unknown": "rotate"},
-    ]
-    expected = _replayed(path, steps)
-    assert expected.statuses == {"active", "suspended"}
-    assert not expected.secret_is_sure
-
-    expected = _replayed(path, [*steps, {"begins": "rotate"}, {"done": "rotate", "secret": "new"}])
-    assert expected.statuses == {"active", "suspended"}
-    assert (expected.secret, expected.old, expected.secret_is_sure) == ("new", ["first"], True)
-
-    expected = _replayed(path, [*steps, {"begins": "activate"}, {"done": "activate"}])
-    assert expected.statuses == {"active"}
-
-
-def _replayed(path: Path, steps: list[dict[str, str]]) -> judge.Expected:
-    path.unlink(missing_ok=True)
-    written = journal.Journal(path)
-    for step in steps:
-        written.write(client_id="m2m_x", **step)
-    expected: dict[str, judge.Expected] = {}
-    judge.replay(path, expected, judge.Verdict())
-    return expected["m2m_x"]
+def test_a_load_that_ended_by_itself_is_noticed(sqlite_installation: Installation) -> None:
+    """Otherwise a round in which nothing was done would count as one that lost nothing."""
+    load = Load(sqlite_installation)
+    server = Server(sqlite_installation)
+    try:
+        with load.on(server.url):
+            load._workers[0].kill()
+            load._workers[0].wait()
+            with pytest.raises(NotWell, match="a process of the load ended"):
+                load.pause()
+    finally:
+        server.stop()

@@ -164,6 +164,58 @@ for work in (lambda: 1, lambda: 1 / 0, lambda: 3):
     assert (broken[0], rest) == ("1", "3\n")
 
 
+def test_a_fork_that_fails_is_tried_again() -> None:
+    """A moment without processes or memory ends nobody: whoever is well goes on, and signals are
+    heeded meanwhile.
+    """
+    program = """
+import errno, logging, os, signal, socket, sys
+from hourpass.server import supervisor
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+fork, forks = os.fork, []
+def the_second_fails():
+    forks.append(None)
+    if len(forks) == 2:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+    return fork()
+os.fork = the_second_fails
+def end():
+    os.kill(os.getppid(), signal.SIGTERM)
+    signal.pause()
+for supervisor.FIRST_WAIT_S, works in (0.01, (signal.pause, end)), (20, (end, signal.pause)):
+    forks.clear()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        print("->", supervisor.Supervisor(works, listener).run(), len(forks), flush=True)
+"""
+    ended = run(program)
+
+    cannot = "cannot start a worker: Resource temporarily unavailable; trying again in"
+    assert ended.stdout == f"{cannot} 0.0 s\n-> 0 3\n{cannot} 20.0 s\n-> 0 2\n"
+    assert ended.stderr == ""
+
+
+def test_that_workers_were_killed_is_said_once() -> None:
+    """However long one hangs in the kernel, where SIGKILL does not reach it."""
+    program = """
+import logging, os, signal, socket, sys, time
+from hourpass.server import supervisor
+logging.basicConfig(stream=sys.stdout, format="%(message)s")
+supervisor.END_WITHIN_S = 0.2
+kill = os.kill
+os.kill = lambda pid, number: number == signal.SIGKILL or kill(pid, number)
+def hang():
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    os.kill(os.getppid(), signal.SIGTERM)
+    time.sleep(1)
+    return 0
+with socket.create_server(("127.0.0.1", 0)) as listener:
+    print("->", supervisor.Supervisor([hang], listener).run())
+"""
+    ended = run(program)
+
+    assert ended.stdout == "workers did not end in time; killed\n-> 0\n"
+
+
 def run(program: str) -> subprocess.CompletedProcess[str]:
     """A program of its own, to its end."""
     return subprocess.run(

@@ -1,4 +1,4 @@
-"""The gate before the threads: nobody waits for ever, and no more get in than there are places."""
+"""The gate before the threads: nobody waits for ever, and no more get in than there are slots."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -36,7 +36,7 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gate, "WAIT_S", 0.1)
 
 
-def test_what_hangs_keeps_its_place_and_its_caller_is_answered() -> None:
+def test_what_hangs_keeps_its_slot_and_its_caller_is_answered() -> None:
     """Whoever comes behind is turned away unbegun, until it comes back."""
     begun = []
 
@@ -66,7 +66,7 @@ def test_what_hangs_keeps_its_place_and_its_caller_is_answered() -> None:
 
 
 def test_only_so_many_may_wait() -> None:
-    """One more is told at once; a fault is the caller's own and gives its place back."""
+    """One more is told at once; a fault is the caller's own and gives its slot back."""
 
     async def main() -> None:
         narrow = Gate(1, max_waiting=3)

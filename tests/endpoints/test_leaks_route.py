@@ -11,7 +11,7 @@ import pytest
 from token_answers import refused, token_in
 
 from hourpass.server.clients import lifecycle, secrets
-from hourpass.server.clients.model import Conflict
+from hourpass.server.refused import Conflict
 from support.installation import TESTER, Credentials, Installation, Server
 
 

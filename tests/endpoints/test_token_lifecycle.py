@@ -1,4 +1,4 @@
-"""The seed, sentence by sentence: what becomes of tokens when operators act on a client.
+"""Sentence by sentence, what is required of tokens when operators act on a client.
 
 The deeds are done here, the server is another process: what it says next is what it saw.
 """
@@ -15,8 +15,8 @@ from hourpass.oauth.errors import InvalidToken
 from hourpass.resource_server import Verifier
 from hourpass.server.clients import lifecycle
 from hourpass.server.clients.lifecycle import NotFound
-from hourpass.server.clients.model import Conflict
 from hourpass.server.db.schema import client
+from hourpass.server.refused import Conflict
 from support.installation import TESTER, Credentials, Installation, Server
 
 API = "https://api.example.com"

@@ -1,4 +1,4 @@
-"""Which scopes and which audience: the contract's "One token, one purpose", and threat 3."""
+"""Which scopes and which audience: "One token, one purpose", and threat 3."""
 
 from typing import Any
 

@@ -1,7 +1,11 @@
 """JSON that everybody reads alike; anything else is refused by one kind of exception."""
 
 import contextlib
+import itertools
 import json
+import sys
+from collections.abc import Callable
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -68,3 +72,31 @@ def test_the_deepest_that_is_read() -> None:
     """Braces in a text do not count."""
     assert loads(b"[" * MAX_DEPTH + b"]" * MAX_DEPTH)
     assert loads(json.dumps("[" * 100).encode()) == "[" * 100
+
+
+@pytest.mark.parametrize("open_, close", [(b"[", b"]"), (b'{"a":', b"}")])
+def test_no_depth_is_anything_but_a_value_error(open_: bytes, close: bytes) -> None:
+    """Of arrays or objects, with an escape, however little of the stack is left to read it."""
+    limit = sys.getrecursionlimit()
+    for depth in (*range(MAX_DEPTH + 1, limit + 50, 7), *range(limit - 120, limit + 20)):
+        with pytest.raises(ValueError):
+            loads(open_ * depth + b'"\\u0041"' + close * depth)
+    most = next(n for n in itertools.count(limit, -1) if _is_within_the_stack(n))
+    for depth in (MAX_DEPTH, MAX_DEPTH + 1, 60):
+        octets = open_ * depth + b'"\\u0041"' + close * depth
+        for left in range(2, 150):
+            with contextlib.suppress(ValueError):
+                _below(most - left, partial(loads, octets))
+
+
+def _below(frames: int, call: Callable[[], object]) -> object:
+    """Call it with so many frames above it."""
+    return _below(frames - 1, call) if frames > 0 else call()
+
+
+def _is_within_the_stack(frames: int) -> bool:
+    try:
+        _below(frames, lambda: None)
+    except RecursionError:
+        return False
+    return True

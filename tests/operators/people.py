@@ -78,9 +78,11 @@ class Office:
             )
         return name
 
-    def hire(self, email: str, role: Role = Role.OWNER, place: str | None = None) -> Operator:
+    def hire(
+        self, email: str, role: Role = Role.OWNER, organization: str | None = None
+    ) -> Operator:
         """Invite somebody, who accepts."""
-        made = lifecycle.set_role(self.database, email, place, role, TESTER)
+        made = lifecycle.set_role(self.database, email, organization, role, TESTER)
         assert made.link is not None
         return lifecycle.use_link(self.database, HASHING, made.link.token, PASSWORD, TESTER)
 
@@ -91,7 +93,7 @@ class Office:
 
     def sign_in(self, email: str, password: Password = PASSWORD) -> SignedIn:
         """With the password."""
-        return sign_in.sign_in(self.database, HASHING, email, password, TESTER)
+        return sign_in.sign_in(self.database, HASHING, self.master, email, password, TESTER)
 
     def current(self, token: Token) -> Current:
         """Who is behind a token; somebody must be."""

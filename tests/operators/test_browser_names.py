@@ -67,7 +67,7 @@ def test_a_session_keeps_the_browser_it_began_in(installation: Installation) -> 
     operator = office.hire("ana@example.com")
     for browser in ("Firefox on Linux", None):
         by = replace(TESTER, browser=browser)
-        sign_in.sign_in(office.database, HASHING, "ana@example.com", PASSWORD, by)
+        sign_in.sign_in(office.database, HASHING, office.master, "ana@example.com", PASSWORD, by)
 
     found = operations.live_sessions(office.database, operator.operator_id)
     assert {session.browser for session in found} == {"Firefox on Linux", None}

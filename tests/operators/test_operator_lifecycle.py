@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import pytest
 from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, acting
 
-from hourpass.server.operators import lifecycle, lookup
+from hourpass.server.audit.events import Origin
+from hourpass.server.operators import lifecycle, lookup, store
 from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.lifecycle import DeadLink, OneTimeLink
 from hourpass.server.operators.model import NotAllowed, NotFound, Operator, Role
@@ -22,9 +23,9 @@ def office(installation: Installation) -> Office:
     return Office(installation)
 
 
-def invite(office: Office, email: str, role: Role, place: str | None = None) -> OneTimeLink:
+def invite(office: Office, email: str, role: Role, organization: str | None = None) -> OneTimeLink:
     """Somebody new; the link."""
-    made = lifecycle.set_role(office.database, email, place, role, TESTER)
+    made = lifecycle.set_role(office.database, email, organization, role, TESTER)
     assert made.link is not None
     return made.link
 
@@ -142,9 +143,9 @@ def test_a_role_for_somebody_who_has_signed_up_needs_no_link(office: Office) -> 
 
 def test_an_unknown_organization_is_refused(office: Office) -> None:
     """Also one that no database could hold."""
-    for place in ("nowhere", "", "a\0", "\ud800"):
+    for organization in ("nowhere", "", "a\0", "\ud800"):
         with pytest.raises(BadInput, match="no such organization"):
-            lifecycle.set_role(office.database, "ana@example.com", place, Role.ADMIN, TESTER)
+            lifecycle.set_role(office.database, "ana@example.com", organization, Role.ADMIN, TESTER)
     assert office.read("ana@example.com") is None
 
 
@@ -155,9 +156,9 @@ def test_an_owner_of_an_organization_invites_only_there(office: Office) -> None:
     made = lifecycle.set_role(office.database, "ben@example.com", "acme", Role.OWNER, owner)
 
     assert made.link is not None
-    for place in (None, "default"):
+    for organization in (None, "default"):
         with pytest.raises(NotAllowed):
-            lifecycle.set_role(office.database, "c@example.com", place, Role.AUDITOR, owner)
+            lifecycle.set_role(office.database, "c@example.com", organization, Role.AUDITOR, owner)
     assert office.read("c@example.com") is None
 
 
@@ -204,6 +205,48 @@ def test_people_of_another_organization_do_not_exist(office: Office) -> None:
     assert len(lookup.listed(office.database, TESTER)) == 2
 
 
+def paged(office: Office, by: Origin, organization: str | None, limit: int) -> list[str]:
+    """The addresses on all pages; each page but the last is full."""
+    found: list[str] = []
+    more: tuple[datetime, str] | None = None
+    while True:
+        people, more = lookup.page(office.database, by, organization, limit=limit, before=more)
+        found += [operator.email for operator in people]
+        if more is None:
+            return found
+        assert len(people) == limit
+
+
+def test_pages_hold_each_person_once_newest_first(office: Office) -> None:
+    """Also people of one moment; those of the installation are for its own people only."""
+    office.add_organization("acme")
+    chief = acting(office.hire("chief@example.com"))
+    owner = acting(office.hire("ana@example.com", Role.OWNER, "acme"))
+    with office.database.write() as connection:
+        now = office.database.now(connection)
+        made = [
+            Operator(
+                operator_id=f"opr_{number:020}",
+                email=f"p{number}@example.com",
+                roles={"acme": Role.AUDITOR} if number % 2 else {"default": Role.AUDITOR},
+                created_at=now,
+                created_by=TESTER.actor,
+            )
+            for number in range(6)
+        ]
+        for operator in made:
+            store.add(connection, operator)
+    newest = [operator.email for operator in reversed(made)]
+
+    for limit in (1, 2, 3, 8, 9):
+        everybody = [*newest, "ana@example.com", "chief@example.com"]
+        assert paged(office, chief, None, limit) == everybody, limit
+        assert paged(office, chief, "acme", limit) == [*newest[::2], "ana@example.com"], limit
+        assert paged(office, owner, "acme", limit) == [*newest[::2], "ana@example.com"], limit
+    people, _ = lookup.page(office.database, owner, None, limit=9)
+    assert {operator.email for operator in people} == {*newest[::2], "ana@example.com"}
+
+
 def test_nobody_gets_a_link_into_an_account_stronger_than_they_are(office: Office) -> None:
     """An owner elsewhere can neither reset nor re-invite somebody with roles beyond their own."""
     office.add_organization("acme")
@@ -221,8 +264,8 @@ def test_nobody_gets_a_link_into_an_account_stronger_than_they_are(office: Offic
 
 def test_an_account_made_in_one_organization_is_not_believed_in_another(office: Office) -> None:
     """Else an owner could sign up as somebody else, and wait for the invitation elsewhere."""
-    for place in ("acme", "other"):
-        office.add_organization(place)
+    for organization in ("acme", "other"):
+        office.add_organization(organization)
     acme = acting(office.hire("ana@example.com", Role.OWNER, "acme"))
     other = acting(office.hire("ben@example.com", Role.OWNER, "other"))
     made = lifecycle.set_role(office.database, "ceo@example.com", "acme", Role.AUDITOR, acme)

@@ -14,8 +14,8 @@ from hourpass.server.refused import BadInput, Conflict
 from hourpass.server.rights import FULL, Rights
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
-PLACES = st.sampled_from([None, "acme", "other"])
-ROLES = st.dictionaries(PLACES, st.sampled_from(Role), max_size=3)
+ORGANIZATIONS = st.sampled_from([None, "acme", "other"])
+ROLES = st.dictionaries(ORGANIZATIONS, st.sampled_from(Role), max_size=3)
 
 
 def person(roles: dict[str | None, Role], *, name: str = "a", active: bool = True) -> Operator:
@@ -89,38 +89,38 @@ def test_roles_are_the_scopes_that_they_are_said_to_be() -> None:
     }
 
 
-@given(ROLES, PLACES, st.sampled_from([None, *Role]), st.sampled_from([None, *Role]))
+@given(ROLES, ORGANIZATIONS, st.sampled_from([None, *Role]), st.sampled_from([None, *Role]))
 def test_nobody_gives_or_takes_a_role_that_holds_what_they_lack(
-    roles: dict[str | None, Role], place: str | None, before: Role | None, after: Role | None
+    roles: dict[str | None, Role], organization: str | None, before: Role | None, after: Role | None
 ) -> None:
     """Exactly those who hold all of it there, and may write operators, can."""
     powers = Powers.of(person(roles))
     wanted = {"hourpass.operators:write"}
-    wanted |= before.scopes(place) if before else set()
-    wanted |= after.scopes(place) if after else set()
+    wanted |= before.scopes(organization) if before else set()
+    wanted |= after.scopes(organization) if after else set()
     held = set(roles[None].scopes(None)) if None in roles else set()
-    if place is not None and place in roles:
-        held |= roles[place].scopes(place)
+    if organization is not None and organization in roles:
+        held |= roles[organization].scopes(organization)
 
     if wanted <= held:
-        model.require_may_set(powers, place, before, after)
+        model.require_may_set(powers, organization, before, after)
     else:
         with pytest.raises(NotAllowed) as refused:
-            model.require_may_set(powers, place, before, after)
+            model.require_may_set(powers, organization, before, after)
         assert refused.value.missing == wanted - held
 
 
-@given(ROLES, PLACES, st.sampled_from(Role))
+@given(ROLES, ORGANIZATIONS, st.sampled_from(Role))
 def test_giving_a_role_makes_nobody_stronger_than_its_giver(
-    roles: dict[str | None, Role], place: str | None, role: Role
+    roles: dict[str | None, Role], organization: str | None, role: Role
 ) -> None:
-    """Whatever was given, in no place does it come to more than the giver has."""
+    """Whatever was given, in no organization does it come to more than the giver has."""
     giver = Powers.of(person(roles))
     try:
-        model.require_may_set(giver, place, None, role)
+        model.require_may_set(giver, organization, None, role)
     except NotAllowed:
         return
-    given_to = Powers.of(person({place: role}))
+    given_to = Powers.of(person({organization: role}))
     for where in (None, "acme", "other", "third"):
         assert given_to.within(where) <= giver.within(where)
 

@@ -1,12 +1,14 @@
 """Signing in with a password: no enumeration, growing delays, rehashing, on both databases."""
 
+import hashlib
+import itertools
 import time
 from datetime import timedelta
 
 import pytest
 from argon2 import PasswordHasher
 from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, at_once
-from sqlalchemy import func, select, update
+from sqlalchemy import event, select, update
 
 from hourpass.server.db.operator_schema import operator as operator_table
 from hourpass.server.db.operator_schema import sign_in_failure
@@ -39,6 +41,25 @@ def fail(office: Office, email: str, times: int) -> list[type[Exception]]:
         except (SignInRefused, TooManyFailures) as refused:
             outcomes.append(type(refused))
     return outcomes
+
+
+def use_up(office: Office, email: str) -> None:
+    """So many attempts that the next one has to wait for longer than any test takes."""
+    for _ in range(14):
+        assert fail(office, email, 1) == [SignInRefused]
+        office.database.pass_time(minutes=15)
+    fail(office, email, 1)
+    assert fail(office, email, 1) == [TooManyFailures]
+
+
+def try_addresses(office: Office, count: int) -> None:
+    """What so many attempts on addresses that are nobody's leave behind, without their work."""
+    with office.database.write() as connection:
+        for number in range(count):
+            account = store.account_of_nobody(f"{number}@example.org", b"key")
+            before = store.hold_failures(connection, account)
+            now = office.database.now(connection)
+            store.set_failures(connection, account, before.with_attempt(now))
 
 
 def test_who_signs_in_has_a_session_and_leaves_an_event(office: Office) -> None:
@@ -177,32 +198,112 @@ def test_guesses_at_once_are_not_free(office: Office) -> None:
     fail(office, EMAIL, 1)
 
     with office.meeting(12) as database:
-        results = at_once(*[lambda: sign_in.sign_in(database, HASHING, EMAIL, WRONG, TESTER)] * 12)
+
+        def attempt() -> SignedIn:
+            return sign_in.sign_in(database, HASHING, office.master, EMAIL, WRONG, TESTER)
+
+        results = at_once(*[attempt] * 12)
 
     kinds = [type(result) for result in results]
     assert kinds.count(SignInRefused) == 5
     assert kinds.count(TooManyFailures) == 7
 
 
-def test_what_is_kept_of_failures_is_bounded(office: Office) -> None:
-    """Addresses that are nobody's share rows, and one event a minute."""
-    with office.database.write() as connection:
-        for number in range(300):
-            account = store.account_of_nobody(f"{number}@example.com")
-            assert len(account) == len("unknown:") + 4
-            store.hold_failures(connection, account)
+@pytest.mark.spec("threats", "17", "no enumeration by text, status or time")
+def test_no_two_unknown_accounts_share_a_counter(office: Office) -> None:
+    """Nor do names that anybody could work out begin alike: whoever found two addresses with one
+    counter could use up the attempts of the other, which an operator's address would not feel."""
+    office.hire(EMAIL)
+    seen: dict[str, str] = {}
+    for number in itertools.count():
+        address = f"{number}@example.com"
+        other = seen.setdefault(hashlib.sha256(address.encode()).hexdigest()[:4], address)
+        if other != address:
+            break
+    use_up(office, other)
+
+    assert fail(office, address, 6) == fail(office, EMAIL, 6) == [SignInRefused] * 6
+
+
+@pytest.mark.spec("threats", "17", "no enumeration by text, status or time")
+def test_a_flood_makes_known_and_unknown_accounts_forgotten_alike(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or what is left of the counters would tell which address is known."""
+    monkeypatch.setattr(store, "MAX_ACCOUNTS", 20)
+    monkeypatch.setattr(store, "_FORGOTTEN_AT_ONCE", 5)
+    office.hire(EMAIL)
+    both = (EMAIL, "nobody@example.com")
+    for email in both:
+        use_up(office, email)
+    assert [fail(office, email, 2)[-1] for email in both] == [TooManyFailures] * 2
+
+    try_addresses(office, 40)
+
+    assert fail(office, EMAIL, 1) == fail(office, "nobody@example.com", 1) == [SignInRefused]
+
+
+@pytest.mark.spec("threats", "17", "no enumeration by text, status or time")
+def test_the_database_works_as_much_for_an_unknown_account(office: Office) -> None:
+    """The same statements, of which the last one writes: a commit that had nothing to write would
+    be quicker. Within the wait not one is another, since that can be timed without end."""
+    office.hire(EMAIL)
+    fail(office, "somebody@example.com", 1)  # the event of this minute
+    done: dict[str, list[list[str]]] = {EMAIL: [], "nobody@example.com": []}
+    statements: list[str] = []
+
+    def note(_1: object, _2: object, statement: str, *_3: object) -> None:
+        statements.append(" ".join(statement.split()[:3]))
+
+    for engine in (office.database.engine, office.database.reader):
+        event.listen(engine, "before_cursor_execute", note)
+
+    def keep(email: str) -> None:
+        statements.clear()
+        fail(office, email, 1)
+        done[email].append(list(statements))
+
+    for email in done:
+        for _ in range(6):
+            keep(email)
+    known, unknown = done.values()
+    assert [len(each) for each in known] == [len(each) for each in unknown]
+    assert all("INSERT" in each[-1] for each in known)
+    assert all("UPDATE" in each[-1] for each in unknown)
+
+    for email in done:
+        use_up(office, email)
+        keep(email)
+    assert known[6] == unknown[6]
+
+
+def test_what_is_kept_of_failures_is_bounded(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So many counters and no more, and of addresses that are nobody's one event a minute."""
+    monkeypatch.setattr(store, "MAX_ACCOUNTS", 20)
+    monkeypatch.setattr(store, "_FORGOTTEN_AT_ONCE", 5)
+    try_addresses(office, 300)
     for number in range(3):
         fail(office, f"{number}@example.com", 1)
 
     with office.database.read() as connection:
-        count = connection.execute(select(func.count()).select_from(sign_in_failure)).scalar_one()
-    assert count <= 301
-    (event,) = office.events("operator.sign_in_failed")
-    assert event["actor"]["type"] == "system"
-    assert "example.com" not in str(event["detail"])
+        accounts = connection.scalars(select(sign_in_failure.c.account)).all()
+    assert len(accounts) <= 21
+    assert "example" not in str(accounts)
+    (written,) = office.events("operator.sign_in_failed")
+    assert written["actor"]["type"] == "system"
+    assert "example.com" not in str(written["detail"])
     office.database.pass_time(minutes=1)
     fail(office, "4@example.com", 1)
     assert len(office.events("operator.sign_in_failed")) == 2
+
+
+def test_what_was_typed_cannot_be_tried_by_who_reads_the_table() -> None:
+    """People type passwords into the field of the address: its name is another under each key."""
+    names = {store.account_of_nobody("a password", bytes([number]) * 32) for number in range(9)}
+
+    assert len(names) == 9
 
 
 def test_a_failure_is_written_down_for_whom_it_was_tried(office: Office) -> None:
@@ -263,7 +364,7 @@ def test_a_password_changed_while_it_was_verified_signs_nobody_in(office: Office
 
     with office.meeting(2) as database:
         results = at_once(
-            lambda: sign_in.sign_in(database, HASHING, EMAIL, PASSWORD, TESTER),
+            lambda: sign_in.sign_in(database, HASHING, office.master, EMAIL, PASSWORD, TESTER),
             lambda: lifecycle.use_link(database, HASHING, token, OTHER_PASSWORD, TESTER),
         )
 

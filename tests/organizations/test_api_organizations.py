@@ -143,6 +143,7 @@ def test_the_catalogue_names_every_api_and_scope(
         "api": "bookings",
         "grants": ["GET /customer/{id}/bookings", "GET /customer/{id}/booking/{bookingId}"],
         "limit_per_minute": None,
+        "organizations": None,
         "retired": False,
     }
     assert by_name["hourpass.keys:read"]["api"] == "hourpass"

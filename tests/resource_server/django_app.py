@@ -34,11 +34,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from hourpass.resource_server import rest_framework
-from hourpass.resource_server.django import (
-    access_token,
-    needs,
-    protected_resource,
-)
+from hourpass.resource_server.django import access_token, needs
 
 MIDDLEWARE = ["hourpass.resource_server.django.BearerTokens"]
 
@@ -47,10 +43,8 @@ MIDDLEWARE = ["hourpass.resource_server.django.BearerTokens"]
 def project(urls: list[URLPattern], *, middleware: list[str], **hourpass: Any) -> Iterator[None]:
     """The project with these URLs, and with `hourpass` as its setting HOURPASS."""
     urlconf = type("urlconf", (), {"urlpatterns": urls})
-    protected_resource.cache_clear()
     with override_settings(ROOT_URLCONF=urlconf, MIDDLEWARE=middleware, HOURPASS=hourpass):
         yield
-    protected_resource.cache_clear()
 
 
 def echo(request: HttpRequest) -> JsonResponse:

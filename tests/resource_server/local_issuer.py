@@ -6,12 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 
 from hourpass.oauth.jose import Algorithm, PrivateKey
 from hourpass.resource_server import Verifier
+from support.local_server import LocalServer
 
 AUDIENCE = "https://api.example.com"
 CLIENT_ID = "m2m_0123456789abcdefghjk"
@@ -42,7 +42,7 @@ class Absent:
 ABSENT = Absent()
 
 
-class LocalIssuer:
+class LocalIssuer(LocalServer):
     """`keys` are what the JWKS shows, `requests` the paths that were asked for."""
 
     def __init__(self) -> None:
@@ -59,31 +59,9 @@ class LocalIssuer:
             def log_message(self, *_: object) -> None:
                 """Says nothing."""
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that hangs up is what some of these tests want."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        super().__init__(Handler)
         self.show(self.key)
         self.scripts[METADATA] = document({"issuer": self.url, "jwks_uri": self.url + JWKS})
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     def show(self, *keys: PrivateKey, **headers: str) -> None:
         """Publish these keys, and no others."""

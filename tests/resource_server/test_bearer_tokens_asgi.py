@@ -97,10 +97,10 @@ def test_a_bad_token_is_401_and_says_so(
     assert answer.status_code == 401
     assert answer.json() == {
         "error": "invalid_token",
-        "error_description": "the access token is for another API",
+        "error_description": "the access token is for another API; request one for this API",
     }
     assert 'error="invalid_token"' in answer.headers["www-authenticate"]
-    assert "https://other.example.com" in caplog.text
+    assert f"aud is 'https://other.example.com'; this API is {AUDIENCE}" in caplog.text
     assert "https://other.example.com" not in answer.text
     assert token not in caplog.text
 

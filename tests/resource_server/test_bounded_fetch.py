@@ -62,6 +62,16 @@ def test_a_drip_does_not_stretch_the_deadline(issuer: LocalIssuer, script: Scrip
     assert time.monotonic() - began < 2
 
 
+def test_who_is_not_there_is_told_in_the_systems_words() -> None:
+    """Without those of a library, which say nothing to an operator."""
+    url = "http://127.0.0.1:1/"
+    with pytest.raises(FetchFailed) as failure:
+        get_json(url, deadline=time.monotonic() + 5)
+
+    assert str(failure.value) == f"{url} cannot be read: [Errno 111] Connection refused"
+    assert failure.value.why == "Connection refused"
+
+
 def test_a_deadline_in_the_past_asks_nobody(issuer: LocalIssuer) -> None:
     """The second of two fetches may find no time left."""
     with pytest.raises(FetchFailed, match="no time"):

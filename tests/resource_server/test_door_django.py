@@ -8,7 +8,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.handlers.asgi import ASGIHandler
 from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
-from django.test import Client
+from django.test import Client, override_settings
 from django.urls import re_path
 from django_app import BY_GRANTS, BY_SCOPES, MIDDLEWARE, project
 from door_apps import (
@@ -22,6 +22,7 @@ from door_apps import (
 )
 
 from hourpass.oauth.errors import InvalidClient
+from hourpass.resource_server import PerMinute
 from hourpass.resource_server.django import access_token, needs, protected_resource
 from support.door_cases import GRANTS, Case, cases_for
 from support.door_tokens import AUDIENCE, Tokens
@@ -131,16 +132,28 @@ def test_django_serves_the_metadata(one_view: Tokens) -> None:
     assert location in refused["WWW-Authenticate"]
 
 
+GOOD = {"ISSUER": "http://localhost", "AUDIENCE": "a"}
+
+
 @pytest.mark.parametrize(
     ("setting", "words"),
     [
         ({}, "ISSUER, AUDIENCE missing"),
-        ({"ISSUER": "http://localhost", "AUDIENCE": ""}, "AUDIENCE missing"),
-        ({"ISSUER": "http://localhost", "AUDIENCE": "a", "Public": []}, "Public unknown"),
-        ({"ISSUER": "localhost", "AUDIENCE": "a"}, "issuer is no http or https URL"),
-        ({"ISSUER": "http://localhost", "AUDIENCE": "a", "PUBLIC": "/"}, "not one string"),
-        ({"ISSUER": "http://localhost", "AUDIENCE": "a", "CATALOGUE": "none.toml"}, "none.toml"),
-        ({"ISSUER": "http://localhost", "AUDIENCE": "a", "METADATA": True}, "no http or https"),
+        (
+            {"AUDIENCE": "", "Public": []},
+            "AUDIENCE missing; Public unknown .there are ISS",
+        ),
+        ({**GOOD, "ISSUER": "localhost"}, "issuer is no http or https URL"),
+        ({**GOOD, "PUBLIC": "/"}, "not one string"),
+        ({**GOOD, "PUBLIC": ["health"]}, "a path begins with /"),
+        ({**GOOD, "CATALOGUE": "none.toml"}, "none.toml"),
+        ({**GOOD, "METADATA": True}, "no http or https"),
+        ({**GOOD, "CATALOGUE": None}, "CATALOGUE is empty"),
+        ({**GOOD, "API": "bookings"}, "API needs CATALOGUE"),
+        ({**GOOD, "LIMITS_URL": "redis://localhost"}, "LIMITS_URL needs LIMITS"),
+        ({**GOOD, "LIMITS": {"api": 600}}, "limits has to be PerMinute"),
+        ({**GOOD, "LIMITS": PerMinute(scopes={"a:read": 1})}, "LIMITS of scopes need CATALOGUE"),
+        ({**GOOD, "LIMITS": PerMinute(api=1), "LIMITS_URL": "redis://"}, "give redis://"),
     ],
 )
 def test_a_setting_that_cannot_be_used_is_named(setting: dict[str, Any], words: str) -> None:
@@ -152,10 +165,18 @@ def test_a_setting_that_cannot_be_used_is_named(setting: dict[str, Any], words: 
         WSGIHandler()
 
 
+def test_a_setting_that_is_no_dict_is_named() -> None:
+    """In words of its own: none of its members can be."""
+    with (
+        override_settings(HOURPASS="http://localhost"),
+        pytest.raises(ImproperlyConfigured, match="HOURPASS: it has to be a dict"),
+    ):
+        protected_resource()
+
+
 def test_the_resource_is_made_once() -> None:
     """A process has one set of keys, and one memory of tokens, for all who ask."""
-    hourpass = {"ISSUER": "http://localhost", "AUDIENCE": "a"}
-    with project([], middleware=MIDDLEWARE, **hourpass):
+    with project([], middleware=MIDDLEWARE, **GOOD):
         assert protected_resource() is protected_resource()
 
 

@@ -76,8 +76,60 @@ def test_metadata_of_another_issuer_is_not_used(issuer: LocalIssuer, claimed: ob
         issuer.verifier(Clock()).verify(issuer.token())
 
     assert refusal.value.status == 503
-    assert "not that of" in refusal.value.detail
+    if isinstance(name, str) and name:
+        words = f"the server at {issuer.url} calls itself {name}: give that as issuer"
+    else:
+        words = f"{issuer.url}{METADATA} is not that of {issuer.url}: check the issuer"
+    assert refusal.value.detail == words
     assert JWKS not in issuer.requests
+
+
+@pytest.mark.parametrize("name", ["http://\r\n2026 forged line", "é", "x" * 3000])
+def test_a_name_that_is_no_url_is_not_repeated(issuer: LocalIssuer, name: str) -> None:
+    """It goes into a log."""
+    issuer.scripts[METADATA] = document({"issuer": name, "jwks_uri": issuer.url + JWKS})
+
+    with pytest.raises(KeysUnavailable) as refusal:
+        issuer.verifier(Clock()).verify(issuer.token())
+
+    assert name not in refusal.value.detail
+
+
+def test_the_log_says_what_is_wrong_and_what_it_means(
+    issuer: LocalIssuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An API without keys answers no token; one that has some goes on with them."""
+    clock = Clock()
+    good = issuer.scripts[JWKS]
+    issuer.scripts[JWKS] = status(500)
+    verifier = issuer.verifier(clock)
+
+    with pytest.raises(KeysUnavailable):
+        verifier.verify(issuer.token(exp=LATER))
+    (none,) = caplog.messages
+    assert none == (
+        f"every token is answered 503, since the keys of {issuer.url} cannot be read: "
+        f"{issuer.url}{JWKS} answered 500; it is tried again in 10 s"
+    )
+
+    caplog.clear()
+    issuer.scripts[JWKS] = good
+    clock.now += 11
+    verifier.verify(issuer.token(exp=LATER))
+    issuer.scripts[JWKS] = status(500)
+    clock.now += 301
+    verifier.verify(issuer.token(exp=LATER))
+    settle()
+    (old,) = caplog.messages
+    assert old == f"the keys of {issuer.url} were not renewed: {issuer.url}{JWKS} answered 500"
+
+    caplog.clear()
+    issuer.show()
+    clock.now += 11
+    verifier.verify(issuer.token(exp=LATER))
+    settle()
+    (empty,) = caplog.messages
+    assert empty.startswith(f"every token is refused, since {issuer.url}{JWKS} holds no key for")
 
 
 @pytest.mark.parametrize(

@@ -184,6 +184,75 @@ def test_an_unknown_key_is_no_verdict_while_the_issuer_is_away(issuer: LocalIssu
     assert issuer.jwks_requests == 2
 
 
+@pytest.mark.parametrize(("settings", "seconds"), [({}, 86_400), ({"max_stale_s": 60}, 60)])
+def test_keys_that_cannot_be_renewed_are_used_for_a_while_and_no_longer(
+    issuer: LocalIssuer, settings: dict[str, float], seconds: int
+) -> None:
+    """Then it is 503, for tokens verified before too, until there are keys again."""
+    clock = Clock()
+    verifier = issuer.verifier(clock, **settings)
+    seen, other = issuer.token(exp=LATER), issuer.token(exp=LATER, jti="another")
+    verifier.verify(seen)
+    issuer.scripts[JWKS] = status(500)
+
+    clock.now = NOW + 300 + seconds - 1
+    verifier.verify(seen)
+    settle()
+    verifier.verify(issuer.token(exp=LATER, jti="a third"))
+
+    clock.now += 1
+    assert verifier.recall(f"Bearer {seen}") is None
+    for token in (seen, other):
+        with pytest.raises(KeysUnavailable):
+            verifier.verify(token)
+        with pytest.raises(KeysUnavailable):
+            asyncio.run(verifier.verify_async(token))
+
+    issuer.show(issuer.key)
+    clock.now += 10
+    for token in (seen, other):
+        verifier.verify(token)
+
+
+@pytest.mark.spec("threats", "13", "No decision outlives its reason")
+def test_a_key_that_was_withdrawn_while_nobody_asked_opens_nothing(issuer: LocalIssuer) -> None:
+    """After a silence longer than keys may be stale, the first token waits for the new ones."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    token = issuer.token(exp=LATER)
+    verifier.verify(token)
+    issuer.show(PrivateKey.generate(Algorithm.ES256))
+
+    clock.now += 300 + 86_400
+    with pytest.raises(InvalidToken):
+        verifier.verify(token)
+
+
+def test_a_clock_that_is_set_back_makes_keys_no_better(issuer: LocalIssuer) -> None:
+    """Further than keys may be stale: as if it had gone forward."""
+    clock = Clock()
+    verifier = issuer.verifier(clock)
+    token = issuer.token(iat=0)
+    verifier.verify(token)
+    issuer.scripts[JWKS] = status(500)
+
+    clock.now = NOW - 60 - 86_400
+    verifier.verify(token)
+    settle()
+    clock.now -= 1
+    with pytest.raises(KeysUnavailable):
+        verifier.verify(token)
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_how_long_keys_may_be_stale_is_a_number_of_seconds(
+    issuer: LocalIssuer, seconds: float
+) -> None:
+    """A fault of the settings is found when the verifier is made."""
+    with pytest.raises(ValueError, match="max_stale_s"):
+        issuer.verifier(Clock(), max_stale_s=seconds)
+
+
 @pytest.mark.parametrize("shown", [True, False])
 def test_a_withdrawn_key_ends_its_tokens(issuer: LocalIssuer, *, shown: bool) -> None:
     """With the next key set, also for tokens verified before; an empty set is believed."""
@@ -237,7 +306,7 @@ def test_what_another_thread_brought_is_not_fetched_again(issuer: LocalIssuer) -
 
     first = keys.fetch(NOW, issuer.key.kid)
     assert first is not None
-    first.result(5)
+    first.wait(5)
     settle()
 
     assert keys.fetch(NOW, issuer.key.kid) is None

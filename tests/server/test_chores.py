@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 
 from hourpass.server import chores as room
 from hourpass.server.chores import Chore, Chores
-from hourpass.server.clients import once_store
+from hourpass.server.clients import idempotency_store
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.schema import idempotency_key, revoked_token, signing_key
@@ -187,7 +187,7 @@ def test_keys_idempotency_and_revoked_tokens_are_among_them(installation: Instal
         now = context.database.now(connection)
         past = now - timedelta(days=3)
         store.add_revoked(connection, "jti", "m2m_x", past)
-        once_store.put(connection, "caller", "route", "key", b"", "m2m_x", past)
+        idempotency_store.put(connection, "caller", "route", "key", b"", "m2m_x", past)
         connection.execute(
             update(signing_key).where(signing_key.c.kid == coming.kid).values(activates_at=now)
         )

@@ -10,7 +10,7 @@ from support.installation import Server
 
 @pytest.mark.spec("seed", "Token expiry", "Every access token expires after 1 hour.")
 def test_a_token_says_who_what_and_for_how_long(shared_server: Server) -> None:
-    """The answer is the contract's, and the claims are RFC 9068's."""
+    """The answer is RFC 6749's, and the claims are RFC 9068's."""
     credentials = shared_server.installation.create_client("customers:read", "bookings:read")
 
     answer = shared_server.token(credentials)

@@ -1,10 +1,16 @@
 """Names of paths: few, whatever somebody asks for, so that they can be labels of metrics."""
 
+import asyncio
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hourpass.server import routes as names
+from hourpass.server.app import App
 from hourpass.server.routes import Routes
+from support.installation import Installation
 
 ISSUERS = ("https://auth.example.com", "https://example.com/auth")
 ENDPOINTS = {
@@ -41,6 +47,26 @@ def test_paths_have_the_names_of_their_routes(
 
     assert routes.template({"path": path}) == template
     assert routes.endpoint(path) == endpoint
+
+
+@pytest.mark.parametrize("issuer", ISSUERS)
+def test_what_is_served_has_a_name_and_what_has_a_name_is_served(
+    issuer: str, tmp_path: Path
+) -> None:
+    """An endpoint that the names do not know would be counted among the paths that lead nowhere."""
+    made = Installation(tmp_path, f"sqlite:///{tmp_path}/hourpass.db", {"HOURPASS_ISSUER": issuer})
+
+    async def served() -> set[str]:
+        app = App(made.context)
+        await app._live.close()
+        return {*app._routes, *app._below}
+
+    paths = asyncio.run(served())
+    made.close()
+
+    routes = Routes(issuer)
+    assert {path for path in paths if routes.endpoint(path) == names.NO_ROUTE} == set()
+    assert {*names._ENDPOINTS, *names._BELOW} <= paths
 
 
 @given(

@@ -135,6 +135,23 @@ def test_a_token_request_is_a_span_below_the_callers_with_one_for_the_commit(
     assert resource["service.name"] == "hourpass"
 
 
+def test_a_callers_context_that_is_too_long_is_left_out(
+    traced: Server, collector: Collector
+) -> None:
+    """And nothing is said of it: a stranger's garbage is no news."""
+    for headers in (
+        {"traceparent": PARENT, "tracestate": "a=" + " " * 6000 + "b"},
+        {"traceparent": PARENT + "-" + "x" * 6000},
+    ):
+        assert traced.http.get("/authorize", headers=headers).status_code == 400
+
+    until(lambda: len(collector.of("GET /authorize")) == 2)
+    spans = collector.of("GET /authorize")
+    assert {span.parent_span_id.hex() for span in spans} == {PARENT.split("-")[2], ""}
+    assert all(not span.trace_state for span in spans)
+    assert "maximum length" not in traced.log.read_text()
+
+
 def test_refusals_say_what_they_are_and_spans_hold_no_secret(
     traced: Server, collector: Collector
 ) -> None:

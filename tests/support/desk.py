@@ -52,9 +52,9 @@ class Desk:
         self.context.close()
         assert self.complaints == [], self.complaints
 
-    def hire(self, role: Role = Role.OWNER, place: str | None = None) -> Operator:
+    def hire(self, role: Role = Role.OWNER, organization: str | None = None) -> Operator:
         """Somebody who has signed up with PASSWORD."""
-        return hire(self.server.installation, role, place)
+        return hire(self.server.installation, role, organization)
 
     def sign_in(self, operator: Operator | None = None) -> Operator:
         """As that person, or as a new owner of the installation; without the pages for it."""
@@ -104,24 +104,26 @@ class Desk:
 def hire(
     installation: Installation,
     role: Role = Role.OWNER,
-    place: str | None = None,
+    organization: str | None = None,
     *,
     email: str | None = None,
 ) -> Operator:
     """Somebody who has signed up with PASSWORD."""
     database = installation.context.database
     address = email or f"{uuid4().hex[:10]}@example.com"
-    made = lifecycle.set_role(database, address, place, role, TESTER)
+    made = lifecycle.set_role(database, address, organization, role, TESTER)
     assert made.link is not None
     return lifecycle.use_link(database, HASHING, made.link.token, Password(PASSWORD), TESTER)
 
 
 def session_of(server: Server, operator: Operator) -> str:
     """The value of the cookie of a new session."""
-    database = server.installation.context.database
+    context = server.installation.context
     password = Password(PASSWORD)
     by = replace(TESTER, browser="Chrome on Linux")
-    return sign_in.sign_in(database, HASHING, operator.email, password, by).token.reveal()
+    return sign_in.sign_in(
+        context.database, HASHING, context.policy.master, operator.email, password, by
+    ).token.reveal()
 
 
 def visitor(server: Server, operator: Operator | None = None) -> httpx.Client:

@@ -19,8 +19,9 @@ import httpx
 
 from hourpass.server import config
 from hourpass.server.audit.events import Actor, Origin
-from hourpass.server.clients import lifecycle
+from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.lifecycle import NewClient, WithSecret
+from hourpass.server.clients.model import Client
 from hourpass.server.context import Context, open_context
 from hourpass.server.rights import FULL
 from support import warm_commands
@@ -122,12 +123,21 @@ class Installation:
         context = self.context
         return lifecycle.create(context.database, context.keyring(), new, TESTER)
 
+    def stored(self, client_id: str) -> Client:
+        """The client as the database has it; LookupError when it is gone."""
+        with self.context.database.read() as connection:
+            client = store.get(connection, client_id)
+        if client is None:
+            raise LookupError(client_id)
+        return client
+
     def events(self, **wanted: Any) -> list[dict[str, Any]]:
         """Audit events, oldest first, in the API's shape."""
-        from hourpass.server.audit import store
+        from hourpass.server.audit.store import EventFilter
+        from support.audit_trail import as_written
 
         with self.context.database.read() as connection:
-            found = store.oldest_first(connection, store.EventFilter(**wanted))
+            found = as_written(connection, EventFilter(**wanted))
             return [event.as_json() for event in found]
 
     def command(self, *arguments: str, environ: Mapping[str, str] = {}) -> "Finished":

@@ -5,13 +5,13 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from types import TracebackType
-from typing import Any, Self
+from http.server import BaseHTTPRequestHandler
+from typing import Any
 from urllib.parse import parse_qsl
 
 from hourpass.client import TokenSource
 from hourpass.oauth import secret_format
+from support.local_server import LocalServer
 
 CLIENT_ID = "m2m_0123456789abcdefghjk"
 SECRET = secret_format.PREFIX + "0" * 43
@@ -58,7 +58,7 @@ class Asked(BaseHTTPRequestHandler):
         """Says nothing."""
 
 
-class TokenServer:
+class TokenServer(LocalServer):
     """`/token` grants numbered tokens; `/api` takes the last one; scripts replace either.
 
     `asked` are the paths in the order they came, `authorization` what came with them.
@@ -110,33 +110,10 @@ class TokenServer:
                     self.rfile.readline()
                 self.rfile.readline()
 
-        class Server(ThreadingHTTPServer):
-            daemon_threads = True
-            request_queue_size = 1024
-
-            def handle_error(self, request: Any, client_address: Any) -> None:
-                """A client that hangs up is what some of these tests want."""
-
-        self._server = Server(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.01,))
+        super().__init__(Handler)
         self.scripts[METADATA] = lambda asked: asked.answer(
             200, {"issuer": self.url, "token_endpoint": f"{self.url}/token"}
         )
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
 
     @property
     def token_requests(self) -> int:

@@ -125,8 +125,7 @@ def _send(request: Request, source: TokenSource, timeout_s: float) -> Exchange:
     except fetch.AnswerTooLong:
         raise ApiUnreachable(f"{request.url} sends more than 64 MiB") from None
     except fetch.FetchFailed as fault:
-        why = type(fault.__cause__).__name__ if fault.__cause__ is not None else "no answer in time"
-        raise ApiUnreachable(f"{request.url} cannot be reached ({why})") from None
+        raise ApiUnreachable(f"{request.url} cannot be reached ({fault.why})") from None
     return Exchange(
         request=request, access_token=held.access_token, scope=held.scope, answer=answer
     )

@@ -14,7 +14,7 @@ from hourpass.cli.output import AsJson, print_json, print_table, refuse, when
 from hourpass.server.audit import export as audit_export
 from hourpass.server.audit import store
 from hourpass.server.audit.events import Event, printable
-from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.audit.store import EventFilter, Position
 from hourpass.server.cursors import BadCursor
 
 app = typer.Typer(help="The audit trail.", no_args_is_help=True)
@@ -42,11 +42,11 @@ def list_(
     """List audit events, newest first."""
     wanted = _filter(client_id, event, actor, organization, since, until)
     with opened() as context:
-        before = _place(paging.place(context, wanted, cursor))
+        before = _position(paging.position(context, wanted, cursor))
         with context.database.read() as connection:
             found = store.page(connection, wanted, limit=limit + 1, before=before)
         events = found[:limit]
-        more = Place.of(events[-1]).as_json() if len(found) > limit else None
+        more = Position.of(events[-1]).as_json() if len(found) > limit else None
         next_cursor = paging.next_cursor(context, wanted, more)
     if as_json:
         items = [stored.as_json() for stored in events]
@@ -116,9 +116,9 @@ def _filter(
     )
 
 
-def _place(of_cursor: object) -> Place | None:
+def _position(of_cursor: object) -> Position | None:
     try:
-        return None if of_cursor is None else Place.from_json(of_cursor)
+        return None if of_cursor is None else Position.from_json(of_cursor)
     except ValueError:  # written by a version that had another order
         raise BadCursor from None
 

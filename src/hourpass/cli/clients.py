@@ -94,7 +94,7 @@ def list_(
         search=None if search is None else printable(search, 100),
     )
     with opened() as context:
-        before = paging.place(context, wanted, cursor)
+        before = paging.position(context, wanted, cursor)
         clients, now, last, more = _newest(context, wanted, limit, before)
         next_cursor = paging.next_cursor(context, wanted, more)
     if as_json:

@@ -15,7 +15,7 @@ After = Annotated[
 ]
 
 
-def place(context: Context, wanted: object, cursor: str | None) -> Any:
+def position(context: Context, wanted: object, cursor: str | None) -> Any:
     """Where the list that `wanted` filters is to begin; None: at its beginning.
 
     Raises BadCursor for one that was not made for this list and these filters.
@@ -23,9 +23,9 @@ def place(context: Context, wanted: object, cursor: str | None) -> Any:
     return None if cursor is None else context.cursors().read(_about(wanted), cursor)
 
 
-def next_cursor(context: Context, wanted: object, place: object) -> str | None:
-    """The cursor that leads to a place (JSON); None, for no place, when there is no more."""
-    return None if place is None else context.cursors().write(_about(wanted), place)
+def next_cursor(context: Context, wanted: object, position: object) -> str | None:
+    """The cursor that leads to a position (JSON); None, for none, when there is no more."""
+    return None if position is None else context.cursors().write(_about(wanted), position)
 
 
 def say_if_cut(shown: int, cursor: str | None) -> None:

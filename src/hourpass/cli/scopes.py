@@ -31,18 +31,25 @@ def list_(as_json: AsJson = False) -> None:
         print_json({"items": [api_as_json(api) for api in apis], "next_cursor": None})
         return
     is_limited = any(_limits(api, scope) for api in apis for scope in api.scopes)
+    is_kept = any(api.organizations for api in apis)
     rows = [
         (
             scope.name + (" (retired)" if scope.retired else ""),
             api.name,
             *((_limits(api, scope) or "–",) if is_limited else ()),
+            *((", ".join(sorted(api.organizations or ())) or "–",) if is_kept else ()),
             scope.description,
         )
         for api in apis
         for scope in api.scopes
     ]
     print_table(
-        ("Scope", "API", *(("Requests a minute",) if is_limited else ()), "Description"),
+        (
+            *("Scope", "API"),
+            *(("Requests a minute",) if is_limited else ()),
+            *(("Kept to",) if is_kept else ()),
+            "Description",
+        ),
         rows,
         "The catalogue is empty; `hourpass scopes apply FILE` fills it.",
         wraps="Description",
@@ -66,6 +73,9 @@ def apply(
             management_identifier=context.management_identifier,
             dry_run=dry_run,
         )
+        unknown = catalogue.unknown_organizations(context.database, wanted)
+    for name in unknown:
+        say(f"Warning: an API is kept to {name}, and there is no such organization yet.")
     if as_json:
         print_json({"dry_run": dry_run, **changes.as_json()})
         return

@@ -110,9 +110,10 @@ def _see_to_catalogue(opened: Context) -> None:
         return
     dry_run = opened.settings.is_postgresql
     with faults_of(path):
+        wanted = file.parse(text)
         changes = catalogue.apply(
             opened.database,
-            file.parse(text),
+            wanted,
             Origin(actor=SYSTEM),
             management_identifier=opened.management_identifier,
             dry_run=dry_run,
@@ -121,6 +122,8 @@ def _see_to_catalogue(opened: Context) -> None:
         _log.warning("the catalogue differs from %s; run `hourpass scopes apply %s`", path, path)
     elif changes:
         _log.info("the catalogue follows %s now", path)
+        for name in catalogue.unknown_organizations(opened.database, wanted):
+            _log.warning("an API is kept to %s, and there is no such organization yet", name)
 
 
 def _show_set_up_link(opened: Context) -> None:

@@ -2,10 +2,10 @@
 
 import threading
 from collections.abc import Iterable
-from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit
 
 from hourpass.client.errors import BadConfiguration
+from hourpass.oauth.loopback import is_loopback
 
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _Origin = tuple[str, str, int]
@@ -39,7 +39,7 @@ class Origins:
         allowed = self._allowed
         if allowed is not None:
             return asked in allowed
-        if scheme != "https" and not (scheme == "http" and _is_loopback(asked[1])):
+        if scheme != "https" and not (scheme == "http" and is_loopback(asked[1])):
             raise BadConfiguration(
                 f"the token would be sent to {host} in clear: use https, or name the address in"
                 " `origins`"
@@ -61,7 +61,7 @@ def is_confidential(url: str) -> bool:
     ValueError for what is no http or https URL.
     """
     parts = _split(url)
-    return parts.scheme == "https" or _is_loopback(parts.hostname or "")
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def _named(url: str) -> _Origin:
@@ -80,12 +80,3 @@ def _split(url: str) -> SplitResult:
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname or "@" in parts.netloc:
         raise ValueError("not an http or https URL")
     return parts
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -1,7 +1,6 @@
 """One token request over the network, bounded in time and size (RFC 6749 section 4.4)."""
 
 import json
-import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -97,10 +96,6 @@ def _fetch(
     except fetch.AnswerTooLong:
         raise BadAnswer(f"{url} sends more than 64 KiB: check the address") from None
     except fetch.FetchFailed as fault:
-        # Only the kind of fault: a library's words could quote what was sent.
-        why = type(fault.__cause__).__name__ if fault.__cause__ is not None else "no answer"
-        if time.monotonic() >= deadline:
-            why = "no answer in time"
         raise ServerUnavailable(
-            f"{url} cannot be reached ({why}): check the address, or try again later"
+            f"{url} cannot be reached ({fault.why}): check the address, or try again later"
         ) from None

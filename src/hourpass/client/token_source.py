@@ -1,20 +1,16 @@
 """Access tokens for as long as a program runs: asked for once, kept, renewed before they end.
 
 What to do when is decided in `renewal.py`; here are the threads, the clock and the network.
-A request is always made by a thread of its own, so threads and tasks of any number of event
-loops can wait for the same one, and a task that is cancelled takes nothing from the others.
+A request is always made by a thread of its own (`../flight.py`), which all callers wait for.
 """
 
 import asyncio
-import concurrent.futures
 import logging
 import os
 import random
 import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
-from concurrent.futures import Future
-from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -25,6 +21,7 @@ from hourpass.client.addresses import is_confidential
 from hourpass.client.errors import BadAnswer, BadConfiguration, ServerUnavailable, TokenError
 from hourpass.client.renewal import Ask, GiveUp, Held, Pause, State, Use
 from hourpass.client.token_request import find_token_url, request_token
+from hourpass.flight import Flight
 from hourpass.oauth.errors import InvalidScope
 from hourpass.oauth.scope import parse
 
@@ -43,19 +40,7 @@ def monotonic() -> float:
 _BOOT_CLOCK: int | None = getattr(time, "CLOCK_BOOTTIME", None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Flight:
-    """An attempt under way; `done` never fails, it only says that the attempt is over."""
-
-    done: Future[None]
-    thread: threading.Thread
-
-    def is_running(self) -> bool:
-        """Asks the thread too: it does not live on in a forked process, where `done` would wait."""
-        return self.thread.is_alive() and not self.done.done()
-
-
-_Wait = tuple[Future[None] | None, float]
+_Wait = tuple[Flight | None, float]
 """What to wait for, and for how many seconds at most."""
 
 
@@ -113,7 +98,7 @@ class TokenSource:
         )
         self._lock = threading.Lock()
         self._state = State()
-        self._flight: _Flight | None = None
+        self._flight: Flight | None = None
 
     def __repr__(self) -> str:
         where = self._issuer or self._token_url
@@ -148,7 +133,7 @@ class TokenSource:
             if flight is None:
                 time.sleep(seconds)
             else:
-                concurrent.futures.wait((flight,), seconds)
+                flight.wait(seconds)
 
     async def current_async(self) -> Held:
         """`current`, without blocking the event loop."""
@@ -160,12 +145,8 @@ class TokenSource:
                 return cast("Held", end.value)
             if flight is None:
                 await asyncio.sleep(seconds)
-                continue
-            waiting = asyncio.wrap_future(flight)
-            try:
-                await asyncio.wait((waiting,), timeout=seconds)
-            finally:
-                waiting.cancel()  # ends the wait, not the attempt, which others may wait for
+            else:
+                await flight.wait_async(seconds)
 
     def remaining_s(self, held: Held) -> int:
         """Whole seconds until a token that `current` gave expires, at least 0."""
@@ -205,36 +186,31 @@ class TokenSource:
                 case Ask():
                     if now >= end_at:
                         raise ServerUnavailable(
-                            f"{self._issuer or self._token_url} does not answer"
+                            f"{self._issuer or self._token_url} does not answer: check the"
+                            " address, or try again later"
                         )
-                    assert flight is not None  # noqa: S101  (for the type checker)
-                    yield flight.done, end_at - now
+                    if flight is not None:  # else it could not begin: the next decision says so
+                        yield flight, end_at - now
             now = self._clock()
 
-    def _join(self) -> _Flight:
-        """The attempt under way, or a new one; called under the lock."""
-        flight = self._flight
-        if flight is not None and flight.is_running():
-            return flight
-        done: Future[None] = Future()
-        done.set_running_or_notify_cancel()  # no waiter can cancel it for the others
-        # With a cache file the process may live for a moment only: let it finish what it began,
-        # or each of its followers would begin anew.
-        daemon = self._cache is None
-        thread = threading.Thread(
-            target=self._attempt, args=(done,), name="hourpass-token", daemon=daemon
-        )
-        self._flight = _Flight(done=done, thread=thread)
+    def _join(self) -> Flight | None:
+        """The attempt under way, or a new one; None if none can begin. Called under the lock."""
+        if self._flight is not None and self._flight.is_running():
+            return self._flight
         try:
-            thread.start()
-        except RuntimeError:  # no more threads, or the interpreter is going down
-            error = ServerUnavailable("no thread could be started to ask for a token")
+            # With a cache file the process may live for a moment only: let it finish what it
+            # began, or each of its followers would begin anew.
+            self._flight = Flight.begin(
+                self._attempt, name="hourpass-token", daemon=self._cache is None
+            )
+        except RuntimeError:
+            error = ServerUnavailable("no thread could be started: try again later")
             spread = random.random()  # noqa: S311  (when to ask, nothing secret)
             self._state = renewal.failed(self._state, error, self._clock(), spread)
-            done.set_result(None)
+            return None
         return self._flight
 
-    def _attempt(self, done: Future[None]) -> None:
+    def _attempt(self) -> None:
         spread = random.random()  # noqa: S311  (when to ask, nothing secret)
         held: Held | None = None
         error: TokenError = ServerUnavailable("the token request broke off: see the log")
@@ -252,7 +228,6 @@ class TokenSource:
                     self._state = renewal.failed(self._state, error, self._clock(), spread)
                     if self._state.held is not None:
                         _log.warning("the token of %s was not renewed: %s", self, error)
-            done.set_result(None)
 
     def _obtain(self, spread: float) -> Held:
         """A token from the cache file or from the server."""

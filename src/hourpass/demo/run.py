@@ -27,7 +27,7 @@ from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S, open_context
 from hourpass.server.operators import lifecycle as operators
 from hourpass.server.rights import FULL
 
-# The seed's three examples of least privilege.
+# Three examples of least privilege: each holds what its integration needs.
 EXAMPLES = {
     "Reporting dashboard": ("customers:read", "bookings:read"),
     "CRM sync": ("customers:read", "profile:read", "profile:write"),
@@ -123,7 +123,7 @@ def _environment(folder: Path, port: int, api_port: int) -> dict[str, str]:
 
 
 def _create_examples(folder: Path, port: int) -> tuple[dict[str, Path], str]:
-    """The seed's example clients, each one's credentials in a file only we can read; and the
+    """The example clients, each one's credentials in a file only we can read; and the
     link that makes the owner of the admin UI."""
     settings = config.load(
         {

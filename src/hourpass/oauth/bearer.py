@@ -52,7 +52,8 @@ def bearer_token(authorization: Sequence[str]) -> str:
         raise InvalidToken("send one Authorization header", detail="repeated Authorization header")
     if _IS_BEARER.match(value) is None:
         raise MissingToken(detail="another authorization scheme")
-    raise InvalidToken("the Bearer credentials are malformed", detail="not a b64token")
+    description = "the Bearer credentials are malformed: send Authorization: Bearer <token>"
+    raise InvalidToken(description, detail="not a b64token")
 
 
 def challenge(refusal: OAuthError, realm: str, resource_metadata: str | None = None) -> str:

@@ -7,7 +7,8 @@
     ├── InvalidScope · InvalidTarget · UnsupportedGrantType · UnsupportedResponseType
     ├── TooManyAttempts                                       (RFC 6585)
     ├── ServerError · TemporarilyUnavailable ── Overloaded
-    ├── InvalidToken · InsufficientScope                      (answers of an API, RFC 6750)
+    ├── InvalidToken ── WrongAudience                         (answers of an API, RFC 6750)
+    ├── InsufficientScope                                     (likewise)
     └── RateLimited                                           (likewise, RFC 6585)
 
 An error has public words (`code`, `description`, `reason`), which are sent, and a private
@@ -180,6 +181,12 @@ class InvalidToken(OAuthError):
 
     code, status = "invalid_token", 401
     description = "the access token is not valid here; request a new one"
+
+
+class WrongAudience(InvalidToken):
+    """The access token is a good one, of which `aud` names other APIs (RFC 9068 section 4)."""
+
+    description = "the access token is for another API; request one for this API"
 
 
 class InsufficientScope(OAuthError):

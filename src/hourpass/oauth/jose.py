@@ -24,6 +24,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey, import_key
 
+from hourpass.oauth import strict_json
+
 ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105  (RFC 9068 section 2.1: a media type, not a secret)
 
 _PrivateKey = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
@@ -187,8 +189,8 @@ def read_header(token: str) -> tuple[Mapping[str, object], str]:
 @lru_cache(maxsize=64)  # tokens of one key have the same header
 def _parsed_header(segment: str) -> tuple[Mapping[str, object], str]:
     try:
-        header = json.loads(_octets(segment).decode("utf-8"))
-    except (ValueError, RecursionError) as fault:
+        header = strict_json.loads(_octets(segment))
+    except ValueError as fault:
         raise BadSignature("the header is not JSON") from fault
     kid = header.get("kid") if isinstance(header, dict) else None
     if not isinstance(kid, str) or "crit" in header:

@@ -62,7 +62,9 @@ def resource_location(resource: str) -> str:
     """
     parts = urlsplit(resource)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.fragment:
-        raise ValueError(f"metadata is found by URL, and {resource!r} is no http or https URL")
+        raise ValueError(
+            f"metadata needs an audience that is a URL: {resource!r} is no http or https URL"
+        )
     path = "" if parts.path == "/" else parts.path
     query = f"?{parts.query}" if parts.query else ""
     return f"{parts.scheme}://{parts.netloc}{WELL_KNOWN_RESOURCE}{path}{query}"

@@ -21,12 +21,14 @@ def loads(octets: bytes) -> Any:
     text = octets.decode("utf-8")
     try:
         value = _DECODER.decode(text)
+        if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(value):
+            raise ValueError("nested too deeply")
+        # Only an escape can spell half of a surrogate pair. After the look at the depth, since
+        # writing needs more of the stack than reading did.
+        if "\\u" in text:
+            json.dumps(value, ensure_ascii=False).encode("utf-8")
     except RecursionError as fault:
         raise ValueError("nested too deeply") from fault
-    if "\\u" in text:  # only an escape can spell half of a surrogate pair
-        json.dumps(value, ensure_ascii=False).encode("utf-8")
-    if text.count("{") + text.count("[") > MAX_DEPTH and _is_deep(value):
-        raise ValueError("nested too deeply")
     return value
 
 

@@ -60,11 +60,16 @@ def _granted(document: dict[str, Any], key: str | None) -> Granted:
     grants: dict[str, list[Grant]] = {}
     for name, scope in _scopes(_entry(document, key)):
         lines = scope.get("grants", [])
-        if not isinstance(lines, list) or name in grants:
-            raise ValueError(f"scope {name}: stands there once, and its grants are a list")
+        if name in grants:
+            raise ValueError(f"has the scope {name} twice: take one away")
+        if not isinstance(lines, list):
+            raise ValueError(f'scope {name}: grants has to be a list, such as ["GET /customers"]')
         grants[name] = [Grant.parse(str(line)) for line in lines]
     if not any(grants.values()):
-        raise ValueError("no scope of this API grants a request, so all would be refused")
+        raise ValueError(
+            "no scope of this API grants a request, so all would be refused: give them grants,"
+            ' such as ["GET /customers"]'
+        )
     return Granted(grants)
 
 
@@ -75,8 +80,10 @@ def _entry(document: dict[str, Any], key: str | None) -> dict[str, Any]:
     if key is None and len(entries) > 1:
         raise ValueError(f"has the APIs {', '.join(keys)}: say which with api=")
     chosen = [entry for entry in entries if key in (None, entry.get("key"))]
-    if len(chosen) != 1:
-        raise ValueError(f"has the API {key!r} {len(chosen)} times; it has {', '.join(keys)}")
+    if not chosen:
+        raise ValueError(f"has no API {key!r}: name one of {', '.join(keys)}")
+    if len(chosen) > 1:
+        raise ValueError(f"has the API {key!r} {len(chosen)} times: give each a key of its own")
     return chosen[0]
 
 
@@ -84,13 +91,13 @@ def _scopes(entry: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for scope in _tables(entry.get("scope"), "[[api.scope]]"):
         name = scope.get("name")
         if not _is_scope(name):
-            raise ValueError(f"a scope has the name {name!r}")
+            raise ValueError(f"a scope has the name {name!r}: give it one such as customers:read")
         yield name, scope
 
 
 def _tables(value: object, written: str) -> list[dict[str, Any]]:
     if not isinstance(value, list) or not value:
-        raise ValueError(f"has no {written}")
+        raise ValueError(f"has no {written}: is it the server's hourpass.toml?")
     if not all(isinstance(entry, dict) for entry in value):
         raise ValueError(f"{written} has to be a table")
     return value

@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from hourpass.oauth import scope, strict_json
-from hourpass.oauth.errors import InvalidScope, InvalidToken
+from hourpass.oauth.errors import InvalidScope, InvalidToken, WrongAudience
 
 SKEW_SECONDS = 60
 _LAST_SECOND = 32_503_680_000  # the year 3000: every time up to it is a `datetime`
@@ -42,16 +42,17 @@ def judge(payload: bytes, *, issuer: str, audience: str, key_id: str, now: float
     """
     claims = _read(payload)
     if claims.get("iss") != issuer:
-        _refuse("the access token is of another issuer", "iss", claims)
+        description = "the access token is of another issuer; request one from this API's server"
+        _refuse(description, "iss", claims, f"; this API takes those of {issuer}")
     if not _is_for(audience, claims.get("aud")):
-        _refuse("the access token is for another API", "aud", claims)
+        raise WrongAudience(detail=f"{_shown('aud', claims)}; this API is {audience}")
     issued, expires = _time("iat", claims), _time("exp", claims)
     if now >= expires:
         raise InvalidToken("the access token has expired; request a new one", detail="exp is past")
     if issued > now + SKEW_SECONDS:
-        _refuse("the access token is not valid yet", "iat", claims)
+        _refuse(_TOO_EARLY, "iat", claims, f"; the clock here says {now:.0f}")
     if "nbf" in claims and _time("nbf", claims) > now + SKEW_SECONDS:
-        _refuse("the access token is not valid yet", "nbf", claims)
+        _refuse(_TOO_EARLY, "nbf", claims, f"; the clock here says {now:.0f}")
     _text("sub", claims)
     return AccessToken(
         client_id=_text("client_id", claims),
@@ -100,11 +101,16 @@ def _scopes(claims: Mapping[str, Any]) -> frozenset[str]:
 
 
 _MALFORMED = "the access token is malformed"
+_TOO_EARLY = "the access token is not valid yet; try again in a moment"
 
 
-def _refuse(description: str, name: str, claims: Mapping[str, Any]) -> NoReturn:
-    """The value goes to the operator only, in ASCII and shortened."""
-    raise InvalidToken(description, detail=f"{name} is {ascii(claims.get(name))[:200]}")
+def _refuse(description: str, name: str, claims: Mapping[str, Any], expected: str = "") -> NoReturn:
+    raise InvalidToken(description, detail=_shown(name, claims) + expected)
+
+
+def _shown(name: str, claims: Mapping[str, Any]) -> str:
+    """For the operator only, in ASCII and shortened."""
+    return f"{name} is {ascii(claims.get(name))[:200]}"
 
 
 def _refuse_type(name: str, claims: Mapping[str, Any]) -> NoReturn:

@@ -8,21 +8,24 @@
     @needs("customers:read")
     def customers(request): ...
 
-`HOURPASS` may also have `PUBLIC`, `REALM`, `METADATA`, `JWKS_URI`, and `CATALOGUE` with `API`
-for grants: the words of `ProtectedResource`, `Verifier` and `catalogue_grants`.
+`HOURPASS` may also have `PUBLIC`, `REALM`, `METADATA`, `JWKS_URI`, `LIMITS`, `LIMITS_URL`, and
+`CATALOGUE` with `API` for grants: the words of `ProtectedResource`, `Verifier` and
+`catalogue_grants`.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec, TypeVar
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.signals import setting_changed
 from django.http import HttpRequest, HttpResponse
 
+from hourpass.limits.rules import Headers
 from hourpass.oauth.bearer import Answer
-from hourpass.oauth.errors import InsufficientScope, InvalidToken
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, RateLimited
 from hourpass.resource_server import targets
 from hourpass.resource_server.catalogue import catalogue_grants
 from hourpass.resource_server.claims import AccessToken
@@ -30,27 +33,28 @@ from hourpass.resource_server.jwks import KeysUnavailable
 from hourpass.resource_server.protected_resource import ProtectedResource, check_scopes
 from hourpass.resource_server.verifier import Verifier
 
-_SETTINGS = frozenset(
-    ("ISSUER", "AUDIENCE", "JWKS_URI", "PUBLIC", "REALM", "METADATA", "CATALOGUE", "API")
+_NEEDED = ("ISSUER", "AUDIENCE")
+_SETTINGS = (
+    *_NEEDED,
+    *("JWKS_URI", "PUBLIC", "REALM", "METADATA", "CATALOGUE", "API", "LIMITS", "LIMITS_URL"),
 )
 _ATTRIBUTE = "_hourpass_access_token"
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
-_REFUSALS = (InvalidToken, InsufficientScope, KeysUnavailable)
+_REFUSALS = (InvalidToken, InsufficientScope, KeysUnavailable, RateLimited)
 
 
 @lru_cache(maxsize=1)
 def protected_resource() -> ProtectedResource:
     """The API that the setting `HOURPASS` describes, made once for a process.
 
-    Raises ImproperlyConfigured for a setting that is missing, unknown or unusable.
+    Raises ImproperlyConfigured, which names every member that is missing, unknown or without
+    another that it needs; else the first that cannot be used.
     """
-    given: dict[str, Any] = dict(getattr(settings, "HOURPASS", {}))
-    unknown = sorted(given.keys() - _SETTINGS)
-    missing = [name for name in ("ISSUER", "AUDIENCE") if not given.get(name)]
-    if unknown or missing:
-        fault = f"{', '.join(missing)} missing" if missing else f"{', '.join(unknown)} unknown"
-        raise ImproperlyConfigured(f"the setting HOURPASS: {fault}")
+    given: Mapping[str, Any] = getattr(settings, "HOURPASS", {})
+    faults = list(_faults(given))
+    if faults:
+        raise ImproperlyConfigured(f"the setting HOURPASS: {'; '.join(faults)}")
     try:
         grants = None
         if "CATALOGUE" in given:
@@ -61,9 +65,39 @@ def protected_resource() -> ProtectedResource:
             realm=given.get("REALM"),
             grants=grants,
             metadata=given.get("METADATA", False),
+            limits=given.get("LIMITS"),
+            limits_url=given.get("LIMITS_URL"),
         )
     except (ValueError, TypeError) as fault:
         raise ImproperlyConfigured(f"the setting HOURPASS: {fault}") from fault
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    """For a project's tests, which put other settings in place for a while."""
+    if setting == "HOURPASS":
+        protected_resource.cache_clear()
+
+
+setting_changed.connect(_forget)
+
+
+def _faults(given: object) -> Iterator[str]:
+    if not isinstance(given, Mapping):
+        yield "it has to be a dict with ISSUER and AUDIENCE"
+        return
+    missing = [name for name in _NEEDED if not given.get(name)]
+    if missing:
+        yield f"{', '.join(missing)} missing"
+    unknown = sorted(str(name) for name in given if name not in _SETTINGS)
+    if unknown:
+        yield f"{', '.join(unknown)} unknown (there are {', '.join(_SETTINGS)})"
+    if "CATALOGUE" in given and not given["CATALOGUE"]:
+        yield "CATALOGUE is empty: name the file"
+    for name, other in (("API", "CATALOGUE"), ("LIMITS_URL", "LIMITS")):
+        if given.get(name) and given.get(other) is None:
+            yield f"{name} needs {other}"
+    if getattr(given.get("LIMITS"), "scopes", None) and "CATALOGUE" not in given:
+        yield "LIMITS of scopes need CATALOGUE, whose grants say what a scope grants"
 
 
 class BearerTokens:
@@ -89,25 +123,31 @@ class BearerTokens:
         early = self._document(request)
         if early is not None:
             return early
-        if not self._resource.is_public(request.path):
-            try:
-                token = self._resource.admit(*parts(request))
-            except _REFUSALS as refusal:
-                return _respond(self._resource.refuse(refusal), request)
-            setattr(request, _ATTRIBUTE, token)
-        return self._get_response(request)
+        if self._resource.is_public(request.path):
+            return self._get_response(request)
+        sent = parts(request)
+        try:
+            token = self._resource.admit(*sent)
+            limits = self._resource.limit(token, *sent[1:])
+        except _REFUSALS as refusal:
+            return _respond(self._resource.refuse(refusal), request)
+        setattr(request, _ATTRIBUTE, token)
+        return _telling(self._get_response(request), limits)
 
     async def _serve_async(self, request: HttpRequest) -> HttpResponse:
         early = self._document(request)
         if early is not None:
             return early
-        if not self._resource.is_public(request.path):
-            try:
-                token = await self._resource.admit_async(*parts(request))
-            except _REFUSALS as refusal:
-                return _respond(self._resource.refuse(refusal), request)
-            setattr(request, _ATTRIBUTE, token)
-        return await self._get_response(request)
+        if self._resource.is_public(request.path):
+            return await self._get_response(request)
+        sent = parts(request)
+        try:
+            token = await self._resource.admit_async(*sent)
+            limits = await self._resource.limit_async(token, *sent[1:])
+        except _REFUSALS as refusal:
+            return _respond(self._resource.refuse(refusal), request)
+        setattr(request, _ATTRIBUTE, token)
+        return _telling(await self._get_response(request), limits)
 
     def _document(self, request: HttpRequest) -> HttpResponse | None:
         document = self._resource.document(request.method, request.path)
@@ -148,10 +188,18 @@ def access_token(request: HttpRequest) -> AccessToken:
     return token
 
 
+def is_admitted(request: HttpRequest) -> bool:
+    """Whether `BearerTokens` let this request in by its token, and so has counted it."""
+    return hasattr(request, _ATTRIBUTE)
+
+
 def _request(arguments: tuple[Any, ...]) -> HttpRequest:
     if arguments and isinstance(arguments[0], HttpRequest):
         return arguments[0]
-    raise TypeError("needs() is for views, whose first argument is the request")
+    raise TypeError(
+        "needs() is for views, whose first argument is the request; for a class-based view write"
+        " @method_decorator(needs(...), name='dispatch')"
+    )
 
 
 def parts(request: HttpRequest) -> tuple[list[str], str, str]:
@@ -166,6 +214,13 @@ def parts(request: HttpRequest) -> tuple[list[str], str, str]:
         return authorization, scope["method"], targets.of_asgi(scope)
     target = targets.of_django(request.META)
     return authorization, request.META["REQUEST_METHOD"], target
+
+
+def _telling(response: HttpResponse, limits: Headers) -> HttpResponse:
+    """Every answer says what is left of the limits, whatever else it says."""
+    for name, text in limits:
+        response[name] = text
+    return response
 
 
 def _respond(answer: Answer, request: HttpRequest) -> HttpResponse:

@@ -2,6 +2,7 @@
 
     held keys, fresh    used, nothing is asked
     held keys, stale    used; one background fetch begins
+    held keys, too old  as no keys: a key revoked meanwhile must not be honoured for ever
     no keys             callers wait for one fetch
     an unknown kid      callers wait for one fetch, at most once in `COOLDOWN_SECONDS`
 
@@ -13,13 +14,13 @@ import re
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import urlsplit
 
 from hourpass.fetch import FetchFailed, get_json
+from hourpass.flight import Flight
 from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.oauth.jose import Algorithm, PublicKeys
 from hourpass.oauth.metadata import locations
@@ -29,6 +30,7 @@ FETCH_SECONDS = 5.0
 COOLDOWN_SECONDS = 10.0
 CLOCK_TOLERANCE_SECONDS = 60.0
 MIN_AGE, DEFAULT_AGE, MAX_AGE = 30, 300, 86_400  # seconds
+MAX_STALE_S = 86_400.0  # an outage longer than that stops the APIs, or a revoked key would stay
 
 _log = logging.getLogger("hourpass.resource_server")
 _MAX_AGE = re.compile(r'(?:^|[,\s])max-age="?([0-9]{1,10})', re.IGNORECASE)
@@ -56,17 +58,12 @@ class Held:
     fresh_from: float
     stale_at: float
 
+    def is_usable(self, now: float, max_stale_s: float) -> bool:
+        """Whether they are fresh, or have been stale for less than `max_stale_s`.
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Fetch:
-    """A fetch under way; `done` never fails, it only says that the attempt is over."""
-
-    done: Future[None]
-    thread: threading.Thread
-
-    def is_running(self) -> bool:
-        """Asks the thread too: it does not live on in a forked process, where `done` would wait."""
-        return self.thread.is_alive() and not self.done.done()
+        On either side, or a clock that was set back would make them good for as much longer.
+        """
+        return self.fresh_from - max_stale_s <= now < self.stale_at + max_stale_s
 
 
 class KeySet:
@@ -76,42 +73,52 @@ class KeySet:
     a fetch that was not needed.
     """
 
-    def __init__(self, issuer: str, jwks_uri: str | None, algorithms: Iterable[Algorithm]) -> None:
+    def __init__(
+        self,
+        issuer: str,
+        jwks_uri: str | None,
+        algorithms: Iterable[Algorithm],
+        max_stale_s: float = MAX_STALE_S,
+    ) -> None:
         """`jwks_uri` None means: find it in the issuer's metadata (RFC 8414)."""
         self._issuer = issuer
         self._configured_uri = jwks_uri
         self._discovered_uri: str | None = None
         self._algorithms = frozenset(algorithms)
+        self._max_stale_s = max_stale_s
         self._lock = threading.Lock()
         self.held: Held | None = None
-        """The keys in use; None before the first fetch."""
-        self._fetch: _Fetch | None = None
+        """The keys of the last fetch, however old: `current` says which may be used."""
+        self._flight: Flight | None = None
         self._quiet_from: float | None = None
         self.fault: str | None = None
         """Why the last attempt failed; None when it did not."""
 
     def current(self, now: float) -> Held | None:
-        """The keys held, None before the first fetch. Never waits, never fails.
+        """The keys held; None before the first fetch, and when they are too old to be used.
 
-        Keys and memory are the same objects as long as the server's answer is the same, so
-        that a verdict is kept for exactly as long as the keys it was made with.
+        Never waits, never fails. Keys and memory are the same objects as long as the server's
+        answer is the same, so that a verdict is kept for exactly as long as the keys it was made
+        with.
         """
         held = self.held
         if held is not None and not held.fresh_from <= now < held.stale_at:
             self.fetch(now)
+            if not held.is_usable(now, self._max_stale_s):
+                return None
         return held
 
-    def fetch(self, now: float, kid: str | None = None) -> Future[None] | None:
+    def fetch(self, now: float, kid: str | None = None) -> Flight | None:
         """Begin a fetch, or join the one under way; `kid` is a key that the caller misses.
 
         None when another thread has just brought what is missing, and while the cooldown
         lasts: failed attempts and attempts for an unknown `kid` start it, so that neither an
-        outage nor a stranger's tokens turn into a flood of requests. The future ends when the
-        attempt does, whatever came of it: ask `current` and `fault`.
+        outage nor a stranger's tokens turn into a flood of requests. What came of a flight that
+        is over say `current` and `fault`.
         """
         with self._lock:
-            if self._fetch is not None and self._fetch.is_running():
-                return self._fetch.done
+            if self._flight is not None and self._flight.is_running():
+                return self._flight
             held = self.held
             is_fresh = held is not None and held.fresh_from <= now < held.stale_at
             if held is not None and is_fresh and (kid is None or kid in held.keys):
@@ -122,34 +129,34 @@ class KeySet:
                 self._quiet_from = now
             return self._begin(now)
 
-    def _begin(self, now: float) -> Future[None] | None:
-        done: Future[None] = Future()
-        done.set_running_or_notify_cancel()  # no waiter can cancel it for the others
-        thread = threading.Thread(
-            target=self._attempt, args=(now, done), name="hourpass-jwks", daemon=True
-        )
+    def _begin(self, now: float) -> Flight | None:
         try:
-            thread.start()
-        except RuntimeError as fault:  # no more threads, or the interpreter is going down
+            self._flight = Flight.begin(lambda: self._attempt(now), name="hourpass-jwks")
+        except RuntimeError as fault:
             self._quiet_from, self.fault = now, str(fault)
             return None
-        self._fetch = _Fetch(done=done, thread=thread)
-        return done
+        return self._flight
 
-    def _attempt(self, now: float, done: Future[None]) -> None:
+    def _attempt(self, now: float) -> None:
         fault: str | None = "the fetch broke off"
         try:
             self.held = self._download(now)
             fault = None
         except FetchFailed as failure:
             fault = str(failure)
-            _log.warning("the key set of %s was not renewed: %s", self._issuer, fault)
+            if self.held is None:
+                _log.warning(
+                    "every token is answered 503, since the keys of %s cannot be read: %s; it is"
+                    " tried again in %d s",
+                    *(self._issuer, fault, COOLDOWN_SECONDS),
+                )
+            else:
+                _log.warning("the keys of %s were not renewed: %s", self._issuer, fault)
         finally:
             with self._lock:
                 self.fault = fault
                 if fault is not None:
                     self._quiet_from = now
-            done.set_result(None)
 
     def _download(self, now: float) -> Held:
         deadline = time.monotonic() + FETCH_SECONDS
@@ -167,7 +174,11 @@ class KeySet:
                 raise FetchFailed(f"{uri}: {fault}") from fault
             if not keys.kids:
                 # Still taken: a server that withdrew its keys must be believed.
-                _log.warning("%s holds no key for %s", uri, ", ".join(sorted(self._algorithms)))
+                _log.warning(
+                    "every token is refused, since %s holds no key for %s: check that it is the"
+                    " server's jwks_uri",
+                    *(uri, ", ".join(sorted(self._algorithms))),
+                )
         self._discovered_uri = uri
         return Held(
             keys=keys,
@@ -183,24 +194,33 @@ class KeySet:
         for location in locations(self._issuer):
             try:
                 metadata, _ = get_json(location, deadline=deadline)
-                return _jwks_uri(metadata, self._issuer)
+                return _jwks_uri(metadata, self._issuer, location)
             except FetchFailed as fault:
                 faults.append(str(fault))
         raise FetchFailed("; ".join(faults))
 
 
-def _jwks_uri(metadata: Any, issuer: str) -> str:
+def _jwks_uri(metadata: Any, issuer: str, location: str) -> str:
     """RFC 8414 section 3.3: metadata of another issuer, however alike, must not be used."""
-    if not isinstance(metadata, dict) or metadata.get("issuer") != issuer:
-        raise FetchFailed(f"the metadata is not that of {issuer}")
+    if not isinstance(metadata, dict):
+        raise FetchFailed(f"{location} is no JSON object: check the issuer")
+    named = metadata.get("issuer")
+    if named != issuer:
+        if _is_printable(named):
+            raise FetchFailed(f"the server at {issuer} calls itself {named}: give that as issuer")
+        raise FetchFailed(f"{location} is not that of {issuer}: check the issuer")
     uri = metadata.get("jwks_uri")
     allowed = ("https",) if urlsplit(issuer).scheme == "https" else ("https", "http")
-    # What is not printable ASCII is no URI, and must not get into a log either.
-    if isinstance(uri, str) and uri.isascii() and uri.isprintable():
+    if _is_printable(uri):
         with suppress(ValueError):
             if urlsplit(uri).scheme in allowed:
                 return uri
-    raise FetchFailed(f"the metadata of {issuer} names no usable jwks_uri")
+    raise FetchFailed(f"{location} names no usable jwks_uri: check that it is a Hourpass server")
+
+
+def _is_printable(text: object) -> TypeGuard[str]:
+    """What is not printable ASCII is no URI, and must not get into a log either."""
+    return isinstance(text, str) and 0 < len(text) <= 2048 and text.isascii() and text.isprintable()
 
 
 def _age(headers: Mapping[str, str]) -> int:

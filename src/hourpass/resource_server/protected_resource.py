@@ -43,11 +43,21 @@ class ProtectedResource:
         With `metadata` the API's metadata (RFC 9728) is public, and challenges point to it.
         With `limits` a client may make so many requests a minute, counted in this process, or
         in the Valkey or Redis that `limits_url` names.
-        Raises ValueError when the audience is no URL, where metadata could be; for an unusable
-        `limits_url`; for limits of scopes without grants, which say what a scope grants.
+        Raises ValueError when the audience is no URL, where metadata could be; for a public
+        path that no request can have; for an unusable `limits_url`; for limits of scopes without
+        grants, which say what a scope grants. TypeError for a value of another type.
         """
+        _is_a(Verifier, "verifier", verifier, "Verifier(issuer, audience)")
+        if grants is not None:
+            _is_a(Granted, "grants", grants, "what catalogue_grants(file) gives")
+        if limits is not None:
+            _is_a(PerMinute, "limits", limits, "PerMinute(api=600) or catalogue_limits(file)")
         if isinstance(public, str):
             raise TypeError("public is a collection of paths, not one string")
+        self._public = frozenset(public)
+        for path in self._public:
+            if not path.startswith("/"):
+                raise ValueError(f"public: a path begins with /, and {path!r} does not")
         if limits is not None and limits.scopes and grants is None:
             raise ValueError("limits of scopes need grants=, which say what a scope grants")
         if limits_url is not None and limits is None:
@@ -57,7 +67,6 @@ class ProtectedResource:
         self.limits = limits or None
         """None where nothing is limited: then nobody need ask `limit`."""
         self._limiter = Limiter(limits_url if limits else None)
-        self._public = frozenset(public)
         self._realm = verifier.audience if realm is None else realm
         self._metadata_url: str | None = None
         self._documents: dict[str, Answer] = {}
@@ -137,6 +146,12 @@ class ProtectedResource:
         """The answer; the operator's log has what is not in it."""
         _log.info("%s: %s (%s)", refusal.code, refusal.description, refusal.detail)
         return answer(refusal, self._realm, self._metadata_url)
+
+
+def _is_a(kind: type, name: str, value: object, how: str) -> None:
+    """Else the mistake would show with the first request only, as a fault of the app."""
+    if not isinstance(value, kind):
+        raise TypeError(f"{name} has to be {how}, not {value!r}")
 
 
 def _told(verdict: Verdict, token: AccessToken) -> Headers:

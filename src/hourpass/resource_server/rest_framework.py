@@ -10,7 +10,8 @@
     class Customers(APIView):
         permission_classes = [needs("customers:read")]
 
-The issuer and the audience are in the setting `HOURPASS` of `hourpass.resource_server.django`.
+The issuer, the audience and all else are in the setting `HOURPASS` of
+`hourpass.resource_server.django`. A request counts for its `LIMITS` when it is authenticated.
 A view without any permission class is open to everybody: that is the framework's default.
 """
 
@@ -22,12 +23,17 @@ from rest_framework.exceptions import APIException
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from hourpass.limits.rules import Headers
 from hourpass.oauth.bearer import MissingToken
-from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError
+from hourpass.oauth.errors import InsufficientScope, InvalidToken, OAuthError, RateLimited
 from hourpass.resource_server.claims import AccessToken
-from hourpass.resource_server.django import parts, protected_resource
-from hourpass.resource_server.jwks import COOLDOWN_SECONDS, KeysUnavailable
+from hourpass.resource_server.django import is_admitted, parts, protected_resource
+from hourpass.resource_server.jwks import KeysUnavailable
 from hourpass.resource_server.protected_resource import check_scopes
+
+# A project loads its URLs, and so this, when it is checked or started: there a setting that
+# cannot be used is named, and not as a 500 without a word for each request.
+protected_resource()
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,18 +62,24 @@ class BearerAuthentication(BaseAuthentication):  # type: ignore[misc]  # untyped
     """
 
     def authenticate(self, request: Request) -> tuple[ApiClient, AccessToken] | None:
-        """Raises an exception that has the answer of RFC 6750 for a bad token."""
+        """Raises an exception that has the answer: of RFC 6750 for a bad token, or 429."""
+        resource, sent = protected_resource(), parts(request._request)
         try:
-            token = protected_resource().admit(*parts(request._request))
+            token = resource.admit(*sent)
+            if not is_admitted(request._request):
+                _tell(request, resource.limit(token, *sent[1:]))
         except MissingToken:
             return None
+        except RateLimited as refusal:
+            _tell(request, refusal.headers)
+            raise _Refused(refusal) from refusal
         except (InvalidToken, InsufficientScope, KeysUnavailable) as refusal:
             raise _Refused(refusal) from refusal
         return ApiClient(token), token
 
     def authenticate_header(self, request: Request) -> str:
         """The challenge for a request without a token."""
-        return _challenge(MissingToken()) or ""
+        return _headers(MissingToken())["www-authenticate"]
 
 
 def needs(*scopes: str) -> type[BasePermission]:
@@ -95,13 +107,19 @@ class _Refused(APIException):  # type: ignore[misc]  # untyped
     def __init__(self, refusal: OAuthError) -> None:
         self.status_code = refusal.status
         super().__init__({"error": refusal.code, "error_description": refusal.description})
-        challenge = _challenge(refusal)
-        if challenge is not None:
-            self.auth_header = challenge
+        headers = _headers(refusal)
+        if "www-authenticate" in headers:
+            self.auth_header = headers["www-authenticate"]
         else:
-            self.wait = COOLDOWN_SECONDS
+            self.wait = int(headers["retry-after"])
 
 
-def _challenge(refusal: OAuthError) -> str | None:
-    answer = protected_resource().refuse(refusal)
-    return dict(answer.headers).get("www-authenticate")
+def _headers(refusal: OAuthError) -> dict[str, str]:
+    return dict(protected_resource().refuse(refusal).headers)
+
+
+def _tell(request: Request, limits: Headers) -> None:
+    """The view puts its own headers into whatever it answers, errors too."""
+    headers = getattr(request.parser_context.get("view"), "headers", None)
+    if headers is not None:
+        headers.update(limits)

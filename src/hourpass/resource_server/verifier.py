@@ -4,17 +4,17 @@ A verdict stands until the token expires: revocation before that is seen only by
 check (introspection, forward-auth).
 """
 
-import asyncio
-import concurrent.futures
 import time
 from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import cast
 from urllib.parse import urlsplit
 
+from hourpass.flight import Flight
 from hourpass.oauth.errors import InvalidToken
 from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, Algorithm, BadSignature, read_header
+from hourpass.oauth.loopback import is_loopback
 from hourpass.resource_server.claims import AccessToken, judge
-from hourpass.resource_server.jwks import FETCH_SECONDS, KeySet, KeysUnavailable
+from hourpass.resource_server.jwks import FETCH_SECONDS, MAX_STALE_S, KeySet, KeysUnavailable
 
 __all__ = ["AccessToken", "KeysUnavailable", "Verifier"]
 
@@ -39,26 +39,41 @@ class Verifier:
         *,
         jwks_uri: str | None = None,
         algorithms: Iterable[str] = tuple(Algorithm),
+        max_stale_s: float = MAX_STALE_S,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """Nothing is fetched yet; ValueError for a setting that can verify nothing.
 
         `issuer` and `audience` are compared octet for octet with `iss` and `aud`. `jwks_uri`
-        is found in the issuer's metadata (RFC 8414) unless it is given. `clock` gives epoch
-        seconds.
+        is found in the issuer's metadata (RFC 8414) unless it is given; it may be plain http to
+        another machine, where the issuer may not. Keys that were to be fetched anew and cannot
+        be are used for `max_stale_s` more, then all is KeysUnavailable: so long can a revoked
+        key be honoured. `clock` gives epoch seconds.
         """
-        for name, url in (("issuer", issuer), ("jwks_uri", jwks_uri)):
-            if url is not None and not _is_web_address(url):
-                raise ValueError(f"{name} is no http or https URL: {url!r}")
-        if not audience:
-            raise ValueError("audience is empty: it is the identifier of the API in the catalogue")
+        if not _is_web_address(issuer):
+            raise ValueError(
+                f"issuer is no http or https URL: {issuer!r}; give the server's HOURPASS_ISSUER"
+            )
+        if jwks_uri is not None and not _is_web_address(jwks_uri):
+            raise ValueError(f"jwks_uri is no http or https URL: {jwks_uri!r}")
+        if jwks_uri is None and not _is_confidential(issuer):
+            raise ValueError(
+                f"issuer {issuer} is plain http: anybody on the way to it could exchange the keys;"
+                " use https"
+            )
+        if not _is_text(audience):
+            raise ValueError(
+                f"audience is the identifier of the API in the catalogue, and not {audience!r}"
+            )
         allowed = frozenset(Algorithm(name) for name in algorithms)
         if not allowed:
-            raise ValueError("no algorithm is allowed")
+            raise ValueError(f"no algorithm is allowed: name some of {', '.join(Algorithm)}")
+        if not max_stale_s >= 0:
+            raise ValueError("max_stale_s is no number of seconds")
         self.issuer = issuer
         self.audience = audience
         self._clock = clock
-        self._keys = KeySet(issuer, jwks_uri, allowed)
+        self._keys = KeySet(issuer, jwks_uri, allowed, max_stale_s)
 
     def verify(self, token: str) -> AccessToken:
         """The access token in `token`, the credentials of a Bearer header.
@@ -76,7 +91,7 @@ class Verifier:
                 fetch = next(steps)
             except StopIteration as end:
                 return cast("AccessToken", end.value)
-            concurrent.futures.wait((fetch,), _WAIT_SECONDS)
+            fetch.wait(_WAIT_SECONDS)
 
     async def verify_async(self, token: str) -> AccessToken:
         """`verify`, without blocking the event loop while keys are fetched."""
@@ -89,18 +104,14 @@ class Verifier:
                 fetch = next(steps)
             except StopIteration as end:
                 return cast("AccessToken", end.value)
-            waiting = asyncio.wrap_future(fetch)
-            try:
-                await asyncio.wait((waiting,), timeout=_WAIT_SECONDS)
-            finally:
-                waiting.cancel()  # ends the wait, not the fetch, which others may wait for
+            await fetch.wait_async(_WAIT_SECONDS)
 
     def recall(self, credentials: str) -> AccessToken | None:
         """The verdict that was made before on the token in these credentials, if there is one.
 
         `credentials` is the value of an Authorization header; None means that `verify` has to
-        look at the token in it, be it unknown, malformed or spelled in an unusual way. Raises
-        InvalidToken for a token that has expired since.
+        look at the token in it, be it unknown, malformed or spelled in an unusual way, or the keys
+        too old. Raises InvalidToken for a token that has expired since.
         """
         # Between two requests the caches of the processor are cold and each call of a function
         # costs a multiple of what a loop measures, so everything is looked up right here.
@@ -111,15 +122,13 @@ class Verifier:
         if verdict is None:
             return None
         now = self._clock()
-        if not held.fresh_from <= now < held.stale_at:
-            self._keys.fetch(now)
+        if not held.fresh_from <= now < held.stale_at and self._keys.current(now) is not held:
+            return None  # the verdict of keys that are too old, or have just been replaced
         if now >= verdict[0]:
             raise InvalidToken("the access token has expired; request a new one", detail="exp")
         return verdict[1]
 
-    def _steps(
-        self, token: str, now: float
-    ) -> Generator[concurrent.futures.Future[None], None, AccessToken]:
+    def _steps(self, token: str, now: float) -> Generator[Flight, None, AccessToken]:
         """The check, once for threads and coroutines: it yields what has to be waited for."""
         if len(token) > MAX_TOKEN_LENGTH or not token.isascii():
             raise InvalidToken(_MALFORMED, detail="too long, or not ASCII")
@@ -160,11 +169,26 @@ def _check_header(header: Mapping[str, object]) -> None:
     """RFC 9068 section 4 (`typ`); RFC 8725 section 3.10 (no orders from the token)."""
     typ = header.get("typ")
     if not isinstance(typ, str) or typ.lower() not in _TYPES:
-        raise InvalidToken("the token is no access token", detail=f"typ is {ascii(typ)[:200]}")
+        description = "the token is no access token; send the access_token that you were given"
+        raise InvalidToken(description, detail=f"typ is {ascii(typ)[:200]}")
     if not _KEY_MATERIAL.isdisjoint(header):
         raise InvalidToken(_MALFORMED, detail="the token brings or names a key of its own")
 
 
-def _is_web_address(url: str) -> bool:
-    parts = urlsplit(url)
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
+
+
+def _is_web_address(url: object) -> bool:
+    if not isinstance(url, str):
+        return False
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
     return parts.scheme in ("http", "https") and bool(parts.hostname) and not parts.fragment
+
+
+def _is_confidential(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")

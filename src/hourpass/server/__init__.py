@@ -1,5 +1,4 @@
 """The authorization server: issues, checks and manages client credentials.
 
-Rooms, each importing only those below it (import-linter holds the rule):
-`app → endpoints → context → tokens → clients → catalogue | keys → organizations → audit → db`.
+docs/layout.md says what each room is for, and which may import which.
 """

@@ -16,10 +16,9 @@ from hourpass.server import request_ids
 from hourpass.server.chores import Chores
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context
 from hourpass.server.db import sqlite as embedded
-from hourpass.server.db.engine import PATIENCE_S
+from hourpass.server.db.engine import BUDGET_S, PATIENCE_S
 from hourpass.server.endpoints.authorize import AuthorizeEndpoint
 from hourpass.server.endpoints.discovery import JwksEndpoint, MetadataEndpoint
-from hourpass.server.endpoints.gate import BUDGET_S
 from hourpass.server.endpoints.health import ReadyEndpoint, healthz
 from hourpass.server.endpoints.home import HomeEndpoint
 from hourpass.server.endpoints.http import Receive, Scope, Send, not_found, refusal, respond
@@ -75,7 +74,7 @@ class App:
             _backend(context), self._on_broken, writer.answer, meter=self.meters
         )
         self.readiness = readiness(
-            settings, {"commits": lambda: self._commits.fault}, saw_newer=context.was_newer
+            settings, {"commits": self._commit_fault}, saw_newer=context.was_newer
         )
         self._live = online_checks(context)
         self._failures = FailureBudgets()
@@ -124,6 +123,7 @@ class App:
                     "commit": lambda: self._commits.waiting,
                     "online_checks": lambda: self._live.waiting,
                 },
+                fault=self._commit_fault,
             )
 
     @property
@@ -205,6 +205,9 @@ class App:
 
     async def _is_ready(self) -> bool:
         return (await self.readiness.report_async()).is_ready
+
+    def _commit_fault(self) -> str:
+        return self._commits.fault
 
     def _on_broken(self) -> None:
         """After an I/O error nobody knows what is on disk: answer what waits, then end."""

@@ -1,4 +1,4 @@
-"""One HTTP connection with bounds: in uvicorn's own a head may grow and dawdle without end."""
+"""One HTTP connection: uvicorn bounds neither the size nor the duration of a request head."""
 
 import asyncio
 import re
@@ -36,8 +36,8 @@ class BoundedProtocol(HttpToolsProtocol):
     """One connection whose request heads are at most 8 KiB and arrive within ten seconds.
 
     What no endpoint takes is bounded too, or it could go on for ever: chunk extensions,
-    trailers, and what is left of a request that already has its answer. Whoever does not read
-    answers is shown out as well: `transport.close` alone waits for ever until they are read.
+    trailers, and what is left of a request that already has its answer. A peer that does not
+    read its answers is disconnected: `transport.close` alone would wait for it for ever.
     """
 
     _in_head = True

@@ -1,4 +1,4 @@
-"""What has to be done now and then, whoever asks for nothing: by one process of an installation.
+"""Periodic work, done by one process of an installation.
 
 Every serving process, on every node, looks every few seconds whether the lock of the chores is
 free. Whoever holds it does them all, for as long as it lives; then another takes over.
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from hourpass.server.audit import upkeep
-from hourpass.server.clients import once, rollup
+from hourpass.server.clients import idempotency, rollup
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.session_lock import CHORES_LOCK, SessionLock
@@ -27,11 +27,12 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chore:
-    """One of them.
+    """One kind of periodic work.
 
     `run` is called in a thread. It keeps its transactions short, since tokens wait behind them on
     SQLite, and does no harm when another process does the same at the same moment: a holder that
-    has just lost the lock does not know it yet. It may tell when it is due again.
+    has just lost the lock does not know it yet. It may return when it is due again; None: after
+    `every`.
     """
 
     name: str
@@ -45,7 +46,7 @@ def _keep_timetable(context: Context) -> None:
 
 
 def _purge_idempotency_keys(context: Context) -> None:
-    once.purge(context.database)
+    idempotency.purge(context.database)
 
 
 def _purge_revoked_tokens(context: Context) -> None:
@@ -74,9 +75,8 @@ CHORES = (
 class Chores:
     """The chores of one process, in a thread of their own. `start` them, `stop` them.
 
-    The thread is a daemon: a chore that hangs, or is long, keeps no process from its end. Cut
-    short, it is what it is when the process is killed: its transaction is undone, and whoever
-    holds the lock next begins anew.
+    The thread is a daemon: a chore that hangs, or is long, keeps no process from ending. A chore
+    cut short is rolled back; the next holder of the lock starts it again.
     """
 
     def __init__(self, context: Context, chores: Sequence[Chore] = CHORES) -> None:
@@ -143,7 +143,7 @@ class Chores:
         return holds
 
     def _do(self, chore: Chore) -> timedelta:
-        """One chore, whatever it meets; how long until the next time."""
+        """Run one chore, and log what it raises; how long until the next time."""
         try:
             again = chore.run(self._context)
         except DatabaseUnavailable as fault:

@@ -4,7 +4,6 @@ Environment variables first, then `[hourpass]` in the configuration file. Nothin
 a request, and nothing here opens the database.
 """
 
-import ipaddress
 import os
 import re
 import tomllib
@@ -27,6 +26,7 @@ from pydantic import (
 
 from hourpass.limits.shared import problem_with
 from hourpass.oauth.jose import Algorithm
+from hourpass.oauth.loopback import is_loopback
 from hourpass.server.keys.master import MasterKeys
 
 PREFIX = "HOURPASS_"
@@ -371,13 +371,3 @@ def _line(error: Any) -> str:
     if not error["loc"]:
         return message
     return f"{PREFIX}{str(error['loc'][0]).upper()}: {message}"
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host name or address is this machine's own."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return False

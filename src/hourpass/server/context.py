@@ -66,8 +66,7 @@ class Context:
     def cursors(self) -> Cursors:
         """What writes and reads the cursors of lists; its key never changes."""
         with self.database.read() as connection:
-            sealed = store.sealed(connection, store.CURSOR)
-        return Cursors(self.policy.master.unseal(store.CURSOR, "1", sealed[store.CURSOR, "1"]))
+            return Cursors(keyring.own_key(connection, self.policy.master))
 
     def facts(self) -> Facts:
         """What token decisions share, as it is now."""

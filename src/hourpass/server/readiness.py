@@ -14,9 +14,9 @@ from concurrent.futures import TimeoutError as NotInTime
 from dataclasses import dataclass
 
 from hourpass.server.config import Settings
+from hourpass.server.db.engine import BUDGET_S
 from hourpass.server.db.probe import PARTS, PostgresProbe, Probe, Schema, SqliteProbe, Unreachable
 
-BUDGET_S = 2.0
 Fault = str
 """Why a part is not well; empty when it is."""
 
@@ -147,9 +147,9 @@ class Readiness:
 def readiness(
     settings: Settings, parts: Mapping[str, Callable[[], Fault]], *, saw_newer: bool
 ) -> Readiness:
-    """That of a server with these settings; nothing is connected yet.
+    """The readiness of a server with these settings; nothing is connected yet.
 
-    `saw_newer`: that the schema is a newer version's was told when it started.
+    `saw_newer`: it was logged already that a newer version has migrated the schema.
     """
     schema = Schema(saw_newer=saw_newer)
     probe: Probe

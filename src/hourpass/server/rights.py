@@ -10,8 +10,15 @@ from dataclasses import dataclass
 
 from hourpass.server.refused import Forbidden
 
+# The management scopes: every other room names them by these, so that a slip is an error.
 CLIENTS_READ = "hourpass.clients:read"
 CLIENTS_WRITE = "hourpass.clients:write"
+AUDIT_READ = "hourpass.audit:read"
+CATALOGUE_READ = "hourpass.catalogue:read"
+KEYS_READ = "hourpass.keys:read"
+KEYS_WRITE = "hourpass.keys:write"
+OPERATORS_READ = "hourpass.operators:read"
+OPERATORS_WRITE = "hourpass.operators:write"
 ORGANIZATIONS_READ = "hourpass.organizations:read"
 ORGANIZATIONS_WRITE = "hourpass.organizations:write"
 _EVERYWHERE = frozenset({ORGANIZATIONS_READ, ORGANIZATIONS_WRITE})
@@ -44,6 +51,11 @@ class Rights:
     def sees_every_organization(self) -> bool:
         """Whether organizations other than the caller's own exist for it."""
         return self.organization is None or not _EVERYWHERE.isdisjoint(self.scopes)
+
+    @property
+    def only_organization(self) -> str | None:
+        """The one organization that exists for the caller; None: every one does."""
+        return None if self.sees_every_organization else self.organization
 
     def sees(self, organization: str | None) -> bool:
         """Whether what belongs to `organization` (None: to the installation) exists for it."""

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 from hourpass.oauth.metadata import WELL_KNOWN
 from hourpass.server.endpoints.http import ROUTE, Scope
 
+# What the app serves, by name: a test holds the two together.
 _ENDPOINTS = {
     "/token": "token",
     "/introspect": "introspect",
@@ -21,6 +22,8 @@ _ENDPOINTS = {
 _HOT = ("/token", "/introspect", "/verify")
 _BELOW = {"/verify/": "verify", "/api/v1/": "api", "/admin/": "admin"}
 NO_ROUTE = "none"
+NAMES = tuple(dict.fromkeys((*_ENDPOINTS.values(), *_BELOW.values(), NO_ROUTE)))
+"""Everything that an endpoint may be named."""
 
 
 class Routes:

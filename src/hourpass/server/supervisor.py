@@ -4,8 +4,8 @@
 
 The supervisor serves nobody. It must have no thread and no database connection when it forks: a
 fork copies locks as they are, without the threads that would let go of them, and two processes
-would write to one connection. It holds the end of a pipe; whatever ends the supervisor ends the
-pipe, and each worker ends itself then, so that none serves on unwatched.
+would write to one connection. It holds one end of a pipe, which closes however the supervisor
+ends; each worker then ends itself, so that none goes on unwatched.
 """
 
 import logging
@@ -49,11 +49,11 @@ class _Place:
     pid: int | None = None
     started_at: float = 0.0
     failures: int = 0
-    """How often in a row it ended within `SETTLED_S`."""
+    """How often in a row it could not be started, or ended within `SETTLED_S`."""
     due_at: float = 0.0
 
     def ended(self, now: float) -> float:
-        """Note that its process is gone; the seconds until the next is started."""
+        """Note that it has no process any more; the seconds until the next is started."""
         self.pid = None
         self.failures = self.failures + 1 if now - self.started_at < SETTLED_S else 0
         doubled = FIRST_WAIT_S * 2 ** min(self.failures - 1, 10)
@@ -75,8 +75,8 @@ class Supervisor:
     ) -> None:
         """`listener` is closed when the end begins; `on_end` gets the ID of each dead process.
 
-        What is `beside` the works is watched as they are, but serves nobody: it alone is no
-        reason to go on.
+        Those `beside` the works are started and watched like them, but serve nobody: the
+        supervisor does not go on for them alone.
         """
         self._places = [_Place(work) for work in works]
         self._places += [_Place(work, serves=False) for work in beside]
@@ -84,6 +84,7 @@ class Supervisor:
         self._on_end = on_end
         self._alive, self._held = os.pipe()
         self._ending_since: float | None = None
+        self._killed = False
         self._status = 0
 
     def run(self) -> int:
@@ -114,7 +115,7 @@ class Supervisor:
         return all(place.pid is None for place in self._places)
 
     def _next_look(self) -> float:
-        """Seconds until something is to be done without a signal."""
+        """Seconds until something is due, if no signal comes first."""
         now = time.monotonic()
         if self._ending_since is not None:
             return max(0.1, self._ending_since + END_WITHIN_S - now)
@@ -133,11 +134,16 @@ class Supervisor:
         place.started_at = time.monotonic()
         # A signal that came before the new process has its own handlers would count as ours.
         signal.pthread_sigmask(signal.SIG_BLOCK, _WATCHED)
-        pid = os.fork()
-        if pid == 0:
-            self._be_worker(place.work)
-        place.pid = pid
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
+        try:
+            pid = os.fork()
+            if pid == 0:
+                self._be_worker(place.work)
+            place.pid = pid
+        except OSError as fault:  # of processes or memory, which others may give back
+            wait = place.ended(time.monotonic())
+            _log.warning("cannot start a worker: %s; trying again in %.1f s", fault.strerror, wait)
+        finally:
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _WATCHED)
 
     def _be_worker(self, work: Work) -> NoReturn:
         status = 1
@@ -158,9 +164,11 @@ class Supervisor:
         finally:
             # Nothing that the supervisor still has to do, behind this call, is the worker's.
             signal.signal(signal.SIGTERM, signal.SIG_IGN)
-            sys.stdout.flush()
-            sys.stderr.flush()
-            os._exit(status)
+            try:
+                sys.stdout.flush()
+                sys.stderr.flush()
+            finally:
+                os._exit(status)
 
     def _reap(self) -> None:
         now = time.monotonic()
@@ -181,7 +189,9 @@ class Supervisor:
                 self._end(signal.SIGTERM)
             else:
                 _log.warning("worker %d %s; another in %.1f s", pid, _how(status), wait)
-        if self._ending_since is not None and now >= self._ending_since + END_WITHIN_S:
+        late = self._ending_since is not None and now >= self._ending_since + END_WITHIN_S
+        if late and not self._killed:  # once: one that hangs in the kernel ends when that lets go
+            self._killed = True
             _log.error("workers did not end in time; killed")
             self._send(signal.SIGKILL)
 
@@ -209,7 +219,10 @@ class Supervisor:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[float], bytes]]:
-    """Collect signals; yields what waits for some, so many seconds at most: their numbers."""
+    """Collect signals; yields a function that waits for some and returns their numbers.
+
+    It takes the seconds that it waits at most, and returns nothing when none came.
+    """
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     os.set_blocking(writer, False)
@@ -235,7 +248,7 @@ def _only_wake(_number: int, _frame: FrameType | None) -> None:
 
 
 def _end_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
-    """At once: an exception that is raised while a finalizer runs is ignored, and the end lost."""
+    """End at once, without an exception: one that is raised in a finalizer is ignored."""
     try:
         sys.stdout.flush()
         sys.stderr.flush()
@@ -244,7 +257,7 @@ def _end_quietly(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _end_with(alive: int) -> None:
-    """In a worker: wait until the supervisor is gone, then end in order, or at all events."""
+    """In a worker: wait until the supervisor is gone, then end in order, or else by force."""
     os.read(alive, 1)  # nobody writes: it returns when the last that could is gone
     _log.error("the supervisor is gone; ending")
     os.kill(os.getpid(), signal.SIGTERM)

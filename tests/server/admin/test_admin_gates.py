@@ -10,7 +10,7 @@ from support.installation import Installation
 
 
 def test_a_flood_of_sign_ins_keeps_nobody_from_the_pages(installation: Installation) -> None:
-    """While every place for sign-ins is taken, a page is there and one more sign-in hears 503."""
+    """While every slot for sign-ins is taken, a page is there and one more sign-in hears 503."""
     pages = AdminPages(installation.context)
     hashing = pages._site.hashing
     form = b"email=nobody%40example.com&password=wrong&csrf=" + _csrf(pages)

@@ -10,6 +10,7 @@ from hourpass.server.audit import store
 from hourpass.server.audit.events import SYSTEM, AuditEvent, Event, Origin
 from hourpass.server.audit.partitions import Partition, partitions
 from hourpass.server.db.engine import Database, Dialect
+from support.audit_trail import as_written
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +42,7 @@ class DatedDatabase(Database):
         """ID and time of every token issued, in the order of IDs."""
         with self.read() as connection:
             wanted = store.EventFilter(event=Event.TOKEN_ISSUED)
-            return [(each.id, each.time) for each in store.oldest_first(connection, wanted)]
+            return [(each.id, each.time) for each in as_written(connection, wanted)]
 
     def partitions(self) -> list[Partition]:
         """Those that are there now."""

@@ -13,6 +13,7 @@ from hourpass.server.audit.events import AuditEvent, Event, rfc3339
 from hourpass.server.audit.export import json_lines
 from hourpass.server.audit.store import EventFilter
 from hourpass.server.clients import lifecycle
+from support.audit_trail import as_written
 from support.installation import TESTER, Installation, Server
 
 
@@ -58,7 +59,7 @@ def test_the_times_of_a_filter_are_on_record_too(installation: Installation) -> 
     """As RFC 3339."""
     (created, *_) = installation.events()
     with installation.context.database.read() as connection:
-        first = next(iter(store.oldest_first(connection, EventFilter())))
+        first = as_written(connection, EventFilter())[0]
 
     exported(installation, EventFilter(since=first.time, until=first.time))
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from hourpass.server.audit import partition_store
+from hourpass.server.audit.partition_store import rows_elsewhere as counted
 from hourpass.server.audit.partitions import Range, keep_partitions, missing, month, parsed
-from hourpass.server.audit.partitions import rows_elsewhere as counted
 from hourpass.server.audit.upkeep import keep_up
 from hourpass.server.db.engine import DatabaseUnavailable
 from support.installation import Installation

@@ -92,7 +92,7 @@ def test_many_rows_go_in_many_transactions(
     database: DatedDatabase, installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each of some rows; one that ends in the middle is gone on with, with one event in all."""
-    monkeypatch.setattr(retention, "_LARGEST", 20)
+    monkeypatch.setattr(retention, "_MOST", 20)
     monkeypatch.setattr(retention, "_WITHIN_S", 0.0001)
     old = database.clock[0] - 40 * DAY
     database.write_at([old + number * timedelta(seconds=1) for number in range(70)])

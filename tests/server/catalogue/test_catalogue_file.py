@@ -34,8 +34,8 @@ def faults(text: str) -> list[str]:
 
 
 @pytest.mark.spec("contract", "Catalogue", "A scope is resource:permission, has a description")
-def test_the_contracts_example() -> None:
-    """As it stands in the contract."""
+def test_a_file_with_every_member() -> None:
+    """Becomes the API with its scope and grants."""
     (api,) = file.parse(
         """
         [[api]]
@@ -74,6 +74,17 @@ def test_what_may_be_left_out() -> None:
 
     assert api.base_url == api.identifier
     assert api.scopes[0].grants == ()
+
+
+@pytest.mark.spec(
+    "contract", "Who may do what", "unless the catalogue keeps the API to some organizations"
+)
+def test_an_api_may_be_kept_to_some_organizations() -> None:
+    """In any order, each once; left out, it is open to all."""
+    kept = API + 'organizations = ["studio-north", "acme", "acme"]' + SCOPE
+
+    assert file.parse(kept)[0].organizations == frozenset({"acme", "studio-north"})
+    assert file.parse(API + SCOPE)[0].organizations is None
 
 
 def test_a_grant_that_stands_there_twice_counts_once() -> None:
@@ -189,6 +200,26 @@ BAD_FILES: dict[str, tuple[str, str]] = {
     "limit a fraction": (API + "limit_per_minute = 1.0" + SCOPE, "has to be a whole number"),
     "limit a text": (API + "limit_per_minute = '60'" + SCOPE, "has to be a whole number"),
     "limit a truth": (API + "limit_per_minute = true" + SCOPE, "has to be a whole number"),
+    "kept to nobody": (
+        API + "organizations = []" + SCOPE,
+        "api bookings: organizations has to be a list of IDs, with at least one in it; leave it",
+    ),
+    "kept to a text": (API + "organizations = 'acme'" + SCOPE, "has to be a list of IDs"),
+    "kept to a number": (API + "organizations = [7]" + SCOPE, "an ID is 1-40 of a-z, 0-9 and -"),
+    "kept to a list": (
+        API + "organizations = [['acme']]" + SCOPE,
+        "api bookings: organizations: an ID is 1-40 of a-z, 0-9 and -, not ['acme']",
+    ),
+    "kept to a name": (API + "organizations = ['Acme Ltd']" + SCOPE, "0-9 and -, not Acme Ltd"),
+    "kept to an escape code": (API + 'organizations = ["\\u001b[2J"]' + SCOPE, "not \ufffd[2J"),
+    "kept to something endless": (
+        API + f"organizations = ['{'a' * 5000}']" + SCOPE,
+        f"not {'a' * 50}",
+    ),
+    "a scope kept": (
+        API + SCOPE + "organizations = ['acme']",
+        "scope bookings:read: organizations is unknown",
+    ),
     "grant a number": (API + SCOPE.replace('"GET /bookings"', "7"), "'7' is not of the form"),
 }
 BAD_GRANTS = [
@@ -291,6 +322,7 @@ PIECES = st.sampled_from(
     [
         *("[[api]]\n", "[[api.scope]]\n", "[hourpass]\n", "[api]\n", "\n", "=", ".", ",", "#"),
         *("key", "identifier", "name", "description", "grants", "scope", "base_url", "api", "x"),
+        *("organizations", ' = ["acme"]\n'),
         *(' = "bookings"\n', ' = "https://api.example.com"\n', ' = "a:b"\n', " = 1\n", " = []\n"),
         *(" = [[]]\n", " = {}\n", " = true\n", " = inf\n", " = 1979-05-27\n", ' = ["GET /a"]\n'),
         *(
@@ -345,6 +377,7 @@ _GRANTS = st.builds(
     ),
 )
 _LIMITS = st.none() | st.integers(1, 1_000_000)
+_KEPT_TO = st.none() | st.frozensets(st.from_regex(r"\A[a-z0-9-]{1,40}\Z"), min_size=1, max_size=3)
 _SCOPES = st.builds(
     Scope,
     name=_SCOPE_NAMES,
@@ -358,9 +391,12 @@ _SCOPES = st.builds(
     scopes=st.lists(_SCOPES, min_size=1, max_size=3, unique_by=lambda s: s.name),
     name=_WORDS,
     limit=_LIMITS,
+    kept_to=_KEPT_TO,
 )
-def test_what_is_written_reads_back(scopes: list[Scope], name: str, limit: int | None) -> None:
-    """Names, descriptions, grants and limits arrive unchanged, in the order of the file."""
+def test_what_is_written_reads_back(
+    scopes: list[Scope], name: str, limit: int | None, kept_to: frozenset[str] | None
+) -> None:
+    """Names, descriptions, grants, limits and organizations arrive unchanged, in their order."""
     api = Api(
         key="a",
         identifier="urn:example:a",
@@ -368,6 +404,7 @@ def test_what_is_written_reads_back(scopes: list[Scope], name: str, limit: int |
         base_url="https://a.example/v1",
         scopes=tuple(scopes),
         limit_per_minute=limit,
+        organizations=kept_to,
     )
     assert file.parse(file.write((api,))) == (api,)
 

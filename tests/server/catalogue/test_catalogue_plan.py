@@ -224,6 +224,19 @@ def test_another_limit_is_a_change() -> None:
     assert changes == Changes(changed=("api a",), retired=("a:read",))
 
 
+def test_keeping_an_api_to_others_is_a_change_of_the_api() -> None:
+    """Nothing is retired or revived by it; an API that vanishes stays kept."""
+    free = (api("a", scope("a:read")), api("b", scope("b:read")))
+    kept = (replace(free[0], organizations=frozenset({"acme"})), free[1])
+    held = frozenset({"a:read"})
+
+    assert plan(free, kept, held) == (kept, Changes(changed=("api a",)))
+    assert plan(kept, free, held) == (free, Changes(changed=("api a",)))
+    after, _ = plan(kept, free[1:], held)
+    assert after[-1].retired
+    assert after[-1].organizations == frozenset({"acme"})
+
+
 def test_a_scope_that_moves_to_another_api_is_a_changed_scope() -> None:
     """Its holders hold it there from now on; nothing of it is retired."""
     old = (api("a", scope("a:read"), scope("a:write")), api("b", scope("b:read")))

@@ -1,6 +1,6 @@
 """The deeds on clients, on both databases: row and audit event stand or fall together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -10,31 +10,14 @@ from sqlalchemy.exc import DBAPIError
 
 from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.lifecycle import NewClient, NotFound
-from hourpass.server.clients.model import Client, Conflict, Status
+from hourpass.server.clients.model import Client, Status
 from hourpass.server.clients.secrets import proves
 from hourpass.server.db.engine import Database
 from hourpass.server.db.schema import client as client_table
+from hourpass.server.refused import Conflict
 from support.installation import TESTER, Installation
 
 Deed = Callable[[Database, str], object]
-
-
-@pytest.fixture(scope="module")
-def home(
-    new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """An installation that the tests of this file share; each has clients of its own."""
-    made = new_installation(tmp_path_factory.mktemp("deeds"))
-    yield made
-    made.close()
-
-
-def stored(home: Installation, client_id: str) -> Client:
-    """The client as the database has it."""
-    with home.context.database.read() as connection:
-        client = store.get(connection, client_id)
-    assert client is not None
-    return client
 
 
 def rotate(home: Installation, client_id: str, *, revoke: bool = False) -> lifecycle.WithSecret:
@@ -113,13 +96,13 @@ def test_a_deed_that_cannot_be_audited_did_not_happen(
 ) -> None:
     """A trigger makes the audit insert fail: the client is as it was, and no event is there."""
     client_id = ready_for(deed, installation)
-    before = stored(installation, client_id)
+    before = installation.stored(client_id)
     events = installation.events()
 
     with failing_audit(installation), pytest.raises(DBAPIError, match="no audit today"):
         DEEDS[deed][1](installation, client_id)
 
-    assert stored(installation, client_id) == before
+    assert installation.stored(client_id) == before
     assert installation.events() == events
     DEEDS[deed][1](installation, client_id)
     assert len(installation.events()) == len(events) + 1
@@ -147,7 +130,7 @@ def test_a_created_client_is_what_was_asked_for(home: Installation) -> None:
             expires_in_days=30,
         )
     )
-    client = stored(home, made.client.client_id)
+    client = home.stored(made.client.client_id)
 
     assert client == made.client
     assert (client.name, client.description) == ("CRM sync", "Nightly")
@@ -172,7 +155,7 @@ def test_rotation_replaces_the_secret_and_nothing_else(home: Installation) -> No
 
     rotated = rotate(home, client_id)
 
-    client, peppers = stored(home, client_id), home.context.keyring().peppers
+    client, peppers = home.stored(client_id), home.context.keyring().peppers
     assert client == rotated.client
     assert proves(rotated.secret, client.credentials, peppers)
     assert not proves(made.secret, client.credentials, peppers)
@@ -193,7 +176,7 @@ def test_a_suspended_client_can_be_rotated_and_stays_suspended(home: Installatio
 
     rotate(home, client_id)
 
-    assert stored(home, client_id).status(datetime.now(UTC)) is Status.SUSPENDED
+    assert home.stored(client_id).status(datetime.now(UTC)) is Status.SUSPENDED
 
 
 @pytest.mark.spec("seed", "Client lifecycle", "Deleted: Permanently removed. Cannot be recovered.")
@@ -239,7 +222,7 @@ def test_an_expired_client_is_neither_activated_nor_rotated(home: Installation) 
     assert len(home.events(client_id=client_id)) == 1
 
     lifecycle.suspend(home.context.database, client_id, TESTER)
-    assert stored(home, client_id).status(datetime.now(UTC)) is Status.EXPIRED
+    assert home.stored(client_id).status(datetime.now(UTC)) is Status.EXPIRED
     lifecycle.delete(home.context.database, client_id, TESTER)
 
 
@@ -262,17 +245,17 @@ NO_OPS: dict[str, Callable[[Database, str], Client]] = {
 def test_a_deed_that_changes_nothing_writes_nothing(home: Installation, deed: str) -> None:
     """Same version, no event."""
     client_id = home.create_client("customers:read").client_id
-    before = stored(home, client_id)
+    before = home.stored(client_id)
 
     assert NO_OPS[deed](home.context.database, client_id) == before
-    assert stored(home, client_id) == before
+    assert home.stored(client_id) == before
     assert len(home.events(client_id=client_id)) == 1
 
 
 def test_suspending_twice_keeps_the_first_moment(home: Installation) -> None:
     """The second writes no event, unless it revokes the live tokens as well."""
     client_id = suspended(home)
-    before = stored(home, client_id)
+    before = home.stored(client_id)
     database = home.context.database
 
     assert lifecycle.suspend(database, client_id, TESTER) == before
@@ -292,7 +275,7 @@ def test_activating_clears_the_suspension(home: Installation) -> None:
 
     client = lifecycle.activate(home.context.database, client_id, TESTER)
 
-    assert stored(home, client_id) == client
+    assert home.stored(client_id) == client
     assert (client.suspended_at, client.version) == (None, 3)
 
 
@@ -312,5 +295,5 @@ def test_an_update_says_what_it_changed(home: Installation) -> None:
         {"limit_per_minute": 60},
         {"limit_per_minute": None},
     ]
-    after = stored(home, client_id)
+    after = home.stored(client_id)
     assert (after.description, after.limit_per_minute, after.version) == ("Ask Ada", None, 5)

@@ -1,4 +1,4 @@
-"""The seed's life of a client, as pure values: any sequence of deeds keeps its table true."""
+"""The life of a client, as pure values: any sequence of deeds keeps the table of states true."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -20,9 +20,7 @@ from hourpass.server.clients.model import (
     MAX_DESCRIPTION,
     MAX_EXPIRES_IN_DAYS,
     MAX_NAME,
-    BadInput,
     Client,
-    Conflict,
     Status,
     checked_description,
     checked_name,
@@ -30,6 +28,7 @@ from hourpass.server.clients.model import (
     is_client_id,
 )
 from hourpass.server.clients.secrets import ClientCredential
+from hourpass.server.refused import BadInput, Conflict
 
 NOW = datetime(2026, 2, 24, 12, tzinfo=UTC)
 SCOPES = st.frozensets(
@@ -50,7 +49,7 @@ class Told:
     changes: int = 0
 
     def status(self, now: datetime) -> str:
-        """The seed's table."""
+        """The table of states."""
         if self.expires_at is not None and now >= self.expires_at:
             return "expired"
         return "suspended" if self.suspended else "active"
@@ -158,7 +157,7 @@ class Life(RuleBasedStateMachine):
 
 
 @pytest.mark.spec("seed", "Client lifecycle", "API clients move through the following states")
-def test_any_sequence_of_deeds_and_clock_keeps_the_seeds_table_true() -> None:
+def test_any_sequence_of_deeds_and_clock_keeps_the_table_of_states_true() -> None:
     """And each deed changes what it is for, and nothing else."""
     run_state_machine_as_test(Life)
 

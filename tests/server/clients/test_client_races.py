@@ -1,7 +1,7 @@
 """Two deeds at once leave one truth: real threads, on both databases."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from meeting import LingeringDatabase, MeetingDatabase, at_once
@@ -10,9 +10,10 @@ from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
 from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.lifecycle import NewClient, NotFound, WithSecret
-from hourpass.server.clients.model import BadInput, Client, Conflict
+from hourpass.server.clients.model import Client
 from hourpass.server.clients.secrets import Secret, proves
 from hourpass.server.db.engine import Database
+from hourpass.server.refused import BadInput, Conflict
 from support.installation import CATALOGUE, TESTER, Credentials, Installation
 
 WITHOUT_PROFILE = CATALOGUE.replace(
@@ -26,31 +27,14 @@ grants = ["PUT /customer/{id}/profile"]
 LINGER_S = 0.3
 
 
-@pytest.fixture(scope="module")
-def home(
-    new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """An installation that the tests of this file share; each has clients of its own."""
-    made = new_installation(tmp_path_factory.mktemp("races"))
-    yield made
-    made.close()
-
-
 def meeting(home: Installation, parties: int = 2) -> Database:
     """The database, with all parties reading before any of them writes."""
     return MeetingDatabase.of(home.context.database, parties)
 
 
-def stored(home: Installation, client_id: str) -> Client | None:
-    """The client as the database has it, if it does."""
-    with home.context.database.read() as connection:
-        return store.get(connection, client_id)
-
-
 def is_live(home: Installation, client_id: str, secret: str) -> bool:
     """Whether this is the client's secret now."""
-    client = stored(home, client_id)
-    assert client is not None
+    client = home.stored(client_id)
     return proves(Secret(secret), client.credentials, home.context.keyring().peppers)
 
 
@@ -97,7 +81,8 @@ def test_rotating_against_deleting_leaves_no_client(home: Installation, again: i
     )
 
     assert deleted is None
-    assert stored(home, made.client_id) is None
+    with pytest.raises(LookupError):
+        home.stored(made.client_id)
     if isinstance(rotated, WithSecret):
         assert deeds_on(home, made) == ["client.secret_rotated", "client.deleted"]
     else:
@@ -153,8 +138,7 @@ def test_suspending_against_activating_ends_as_the_last_event_says(
     )
 
     assert all(isinstance(result, Client) for result in results)
-    client, deeds = stored(home, made.client_id), deeds_on(home, made)
-    assert client is not None
+    client, deeds = home.stored(made.client_id), deeds_on(home, made)
     assert (client.suspended_at is not None) == (deeds[-1] == "client.suspended")
     assert client.version == 1 + len(deeds)
 
@@ -169,8 +153,7 @@ def test_two_updates_at_once_both_land(home: Installation) -> None:
         lambda: lifecycle.update(database, made.client_id, TESTER, description="Described"),
     )
 
-    client = stored(home, made.client_id)
-    assert client is not None
+    client = home.stored(made.client_id)
     assert (client.name, client.description, client.version) == ("Renamed", "Described", 3)
     assert deeds_on(home, made) == ["client.updated"] * 2
 
@@ -190,8 +173,7 @@ def test_every_kind_of_deed_at_once_lands(home: Installation) -> None:
         lambda: lifecycle.revoke_tokens(database, made.client_id, TESTER),
     )
 
-    client, rotated = stored(home, made.client_id), results[2]
-    assert client is not None
+    client, rotated = home.stored(made.client_id), results[2]
     assert isinstance(rotated, WithSecret)
     assert is_live(home, made.client_id, rotated.secret.reveal())
     assert client.name == "Renamed"
@@ -207,14 +189,19 @@ def test_of_two_scope_changes_on_the_same_version_one_lands(home: Installation) 
     database = meeting(home)
 
     def change(scope: str) -> Client:
-        wanted = frozenset({scope})
-        return lifecycle.set_scopes(database, made.client_id, wanted, TESTER, expected_version=1)
+        return lifecycle.update(
+            database,
+            made.client_id,
+            TESTER,
+            scopes=frozenset({scope}),
+            expected_versions=frozenset({1}),
+        )
 
     results = at_once(lambda: change("bookings:read"), lambda: change("invoices:read"))
 
     (winner,) = [result for result in results if isinstance(result, Client)]
     assert len([result for result in results if isinstance(result, Conflict)]) == 1
-    assert stored(home, made.client_id) == winner
+    assert home.stored(made.client_id) == winner
     assert deeds_on(home, made) == ["client.scopes_changed"]
 
 
@@ -242,8 +229,7 @@ def test_a_storm_of_deeds_keeps_row_and_trail_together(home: Installation) -> No
 
     assert at_once(*[lambda number=number: deeds(number) for number in range(8)]) == [None] * 8
 
-    client = stored(home, made.client_id)
-    assert client is not None
+    client = home.stored(made.client_id)
     assert client.version == 1 + len(deeds_on(home, made))
     assert sum(is_live(home, made.client_id, secret) for secret in [made.secret, *shown]) == 1
     assert len(shown) == deeds_on(home, made).count("client.secret_rotated")

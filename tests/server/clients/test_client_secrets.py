@@ -22,7 +22,7 @@ def credential(secret: Secret, pepper: bytes = PEPPER, version: int = 1) -> Clie
 
 
 @pytest.mark.spec("contract", "Credentials", "stored as HMAC-SHA-256(pepper, secret)")
-def test_the_digest_is_the_contracts() -> None:
+def test_the_digest_is_hmac_sha256() -> None:
     """Computed another way, from the definition of HMAC."""
     secret = secrets.new()
     key = PEPPER.ljust(64, b"\0")

@@ -1,6 +1,5 @@
 """Reading clients back: pages by keyset, filters, and when each last got a token."""
 
-from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -50,18 +49,14 @@ EVERY = [
 
 
 @pytest.fixture(scope="module")
-def home(
-    new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """An installation with the clients above, which these tests only read."""
-    made = new_installation(tmp_path_factory.mktemp("store"))
-    with made.context.database.write() as connection:
+def home(home: Installation) -> Installation:
+    """With the clients above, which these tests only read."""
+    with home.context.database.write() as connection:
         acme = Organization(id="acme", name="Acme", created_at=NOW)
         organizations.add(connection, acme)
         for each in EVERY:
             store.add(connection, each)
-    yield made
-    made.close()
+    return home
 
 
 def pages(home: Installation, wanted: ClientFilter, limit: int) -> list[list[Client]]:

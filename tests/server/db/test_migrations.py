@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -13,11 +14,13 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 
 from hourpass.server import config, context
+from hourpass.server.catalogue import store as catalogue
 from hourpass.server.context import InstallationFault
 from hourpass.server.db import migrate
 from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.migrate import SchemaState
 from hourpass.server.db.postgres import open_postgresql
+from hourpass.server.db.schema import installation as installation_table
 from hourpass.server.db.schema import metadata
 from hourpass.server.db.sqlite import open_sqlite
 from support.installation import Installation
@@ -179,6 +182,31 @@ def test_a_database_that_is_behind_is_brought_up_to_date(
 
     assert migrate.state(database) is SchemaState.CURRENT
     assert "later" in tables(database)
+
+
+def test_an_api_of_before_is_open_to_all(new_database: Callable[[], Database]) -> None:
+    """Of revision 0009, and one that a server of then writes beside this one."""
+    database = new_database()
+    insert = (
+        "INSERT INTO api (key, identifier, name, base_url, position)"
+        " VALUES ('{0}', 'urn:example:{0}', '{0}', 'urn:example:{0}', 1)"
+    )
+    with database.write() as connection:
+        alembic = migrate._config()
+        alembic.attributes["connection"] = connection
+        command.upgrade(alembic, "0009")
+        connection.execute(text(insert.format("before")))
+
+    assert migrate.upgrade(database) is SchemaState.BEHIND
+
+    with database.write() as connection:
+        connection.execute(text(insert.format("beside")))
+        now = database.now(connection)
+        first = {"id": 1, "catalogue_version": 1, "keys_version": 1, "created_at": now}
+        connection.execute(installation_table.insert(), first)
+    with database.read() as connection:
+        apis = catalogue.load(connection, "").apis
+    assert {api.key: api.organizations for api in apis} == {"before": None, "beside": None}
 
 
 def test_a_database_that_is_ahead_is_left_alone(

@@ -1,6 +1,6 @@
 """Deeds on keys, on both databases, while the clock moves."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -11,27 +11,17 @@ from sqlalchemy import select
 from turned_clock import PERIOD, POLICY, START, TurnedDatabase
 
 from hourpass.oauth.jose import Algorithm
-from hourpass.server.audit import store as audit
 from hourpass.server.audit.store import EventFilter
 from hourpass.server.db.schema import installation as installation_table
 from hourpass.server.keys import operations, store
 from hourpass.server.keys.model import KeyState, SigningKey
 from hourpass.server.keys.operations import UnknownKeyId
+from support.audit_trail import as_written
 from support.installation import TESTER, Installation
 
 WAIT = timedelta(seconds=360)
 SYSTEM = {"type": "system", "id": "hourpass", "name": "Hourpass"}
 BY_TESTER = {"type": "cli", "id": "tester", "name": "Tester"}
-
-
-@pytest.fixture(scope="module")
-def home(
-    new_installation: Callable[..., Installation], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Installation]:
-    """One installation for the tests of this file; `database` makes its keys anew."""
-    made = new_installation(tmp_path_factory.mktemp("keys"))
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -54,7 +44,7 @@ def by_state(database: TurnedDatabase, state: KeyState) -> SigningKey:
 def events(database: TurnedDatabase) -> list[dict[str, Any]]:
     """Every event, oldest first."""
     with database.read() as connection:
-        return [event.as_json() for event in audit.oldest_first(connection, EventFilter())]
+        return [event.as_json() for event in as_written(connection, EventFilter())]
 
 
 def version(database: TurnedDatabase) -> int:

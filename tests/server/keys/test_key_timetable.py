@@ -21,7 +21,7 @@ from hourpass.server.keys import model, operations
 from hourpass.server.keys.model import KeyState, SigningKey
 from support.installation import TESTER, Installation
 
-# The contract's numbers, written down a second time on purpose.
+# The promised numbers, written down a second time on purpose.
 MAX_AGE = timedelta(seconds=300)
 PUBLISHED_AFTER = timedelta(seconds=3600 + 60 + 300)
 A_MICROSECOND = timedelta(microseconds=1)

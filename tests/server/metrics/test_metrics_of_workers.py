@@ -17,6 +17,17 @@ from support.installation import Installation, Server
 from support.metrics import Metrics, free_port, until
 
 WORKERS = 2
+# A server whose workers are unwell as soon as their process ID is in a file.
+AILING = """
+import os, pathlib
+from hourpass.cli.main import run
+from hourpass.server.tokens.commit import CommitLoop
+
+CommitLoop.fault = property(
+    lambda _: "ill" if str(os.getpid()) == pathlib.Path(os.environ["ILL"]).read_text() else ""
+)
+run()
+"""
 
 
 class Node:
@@ -24,7 +35,15 @@ class Node:
 
     def __init__(self, installation: Installation) -> None:
         self.metrics = Metrics(free_port())
-        self.server = Server(installation, HOURPASS_WORKERS=str(WORKERS), **self.metrics.setting)
+        self.ill = installation.folder / "ill"
+        self.ill.touch()
+        self.server = Server(
+            installation,
+            program=(sys.executable, "-c", AILING),
+            ILL=str(self.ill),
+            HOURPASS_WORKERS=str(WORKERS),
+            **self.metrics.setting,
+        )
         self.credentials = installation.create_client("customers:read")
 
     def take(self, count: int) -> None:
@@ -90,6 +109,32 @@ def test_workers_count_together_and_a_dead_ones_count_stays(node: Node) -> None:
     (folder,) = set(node.counting().values())
     gauges = {path.name for path in folder.glob("gauge_live*")}
     assert not any(str(killed) in name for name in gauges)
+
+
+def test_a_worker_that_cannot_commit_is_named(node: Node) -> None:
+    """Though the others can, and whichever of them the public port's caller meets."""
+    metrics = node.metrics
+    until(lambda: len(node.counting()) == WORKERS)
+    until(lambda: metrics.get("/readyz").status_code == 200)
+    assert metrics.value("hourpass_processes_unwell") == 0
+    first, second = sorted(node.counting())
+
+    node.ill.write_text(str(first))
+    metrics.becomes(1, "hourpass_processes_unwell")
+    answer = metrics.get("/readyz")
+    assert answer.status_code == 503
+    parts = answer.json()["parts"]
+    assert [name for name, part in parts.items() if part["status"] != "ok"] == ["commits"]
+    assert parts["commits"]["detail"].startswith("1 of the workers")
+    assert metrics.value("hourpass_ready") == 0
+
+    os.kill(first, signal.SIGKILL)
+    until(lambda: metrics.get("/readyz").status_code == 200)
+    node.ill.write_text(str(second))
+    until(lambda: metrics.get("/readyz").status_code == 503)
+    node.ill.write_text("")
+    until(lambda: metrics.get("/readyz").status_code == 200)
+    assert metrics.value("hourpass_ready") == 1
 
 
 def test_the_process_beside_them_is_started_anew_and_all_end_together(node: Node) -> None:

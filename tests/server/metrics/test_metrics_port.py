@@ -1,5 +1,6 @@
 """The metrics port of a running server: what it counts, what it knows, what it never shows."""
 
+import json
 import re
 import socket
 import subprocess
@@ -9,7 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+import yaml
 
+from hourpass.oauth.errors import TooManyAttempts
+from hourpass.server import routes
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Event
 from hourpass.server.db.engine import Dialect
@@ -21,6 +25,11 @@ ROOT = Path(__file__).parents[3]
 NAMED = re.compile(r"\b(?:hourpass|process)_[a-z][a-z0-9_]*")
 ROW = re.compile(r"^\| `((?:hourpass|process)_[a-z_]+)` ")
 DERIVED = re.compile(r"_(?:bucket|sum|count)$")
+SELECTED = re.compile(r"\b((?:hourpass|process)_[a-z_]+)\{([^}]*)\}")
+WANTED = re.compile(r'(\w+)=~?"([^"]*)"')
+GROUPED = re.compile(r"\bby \(([^)]*)\)")
+SHOWN = re.compile(r"\{\{ *(?:\$labels\.)?(\w+) *\}\}")
+OF_PROMETHEUS = {"job", "instance"}  # labels that it adds to everything
 FORM = {"grant_type": "client_credentials"}
 
 
@@ -208,3 +217,48 @@ def test_page_dashboard_and_alerts_name_what_is_exported(counted: Counted) -> No
         assert {DERIVED.sub("", name) for name in names} <= shown, path
     table = {row for line in page.splitlines() for row in ROW.findall(line)}
     assert table == shown
+
+
+def test_what_raises_an_alert_is_there_before_it_happens(counted: Counted) -> None:
+    """At 0, for each endpoint: of a series that begins at 1 Prometheus sees no growth."""
+    shown = counted.metrics.samples()
+
+    for endpoint in routes.NAMES:
+        for status in ("500", "503"):
+            labels = frozenset({("endpoint", endpoint), ("status", status)})
+            assert shown.get(("hourpass_http_responses_total", labels)) == 0, (endpoint, status)
+
+
+def asked() -> Iterator[tuple[str, str]]:
+    """Each expression of the alerts and the dashboard, and the texts that show its labels."""
+    rules = yaml.safe_load((ROOT / "deploy/prometheus/hourpass.rules.yml").read_text("utf-8"))
+    for group in rules["groups"]:
+        for rule in group["rules"]:
+            yield rule["expr"], " ".join(rule["annotations"].values())
+    dashboard = json.loads((ROOT / "deploy/grafana/hourpass.json").read_text("utf-8"))
+    for panel in dashboard["panels"]:
+        for target in panel["targets"]:
+            yield target["expr"], target.get("legendFormat", "")
+
+
+def test_dashboard_and_alerts_ask_for_labels_that_there_are(counted: Counted) -> None:
+    """And for values of theirs that there can be: a misspelt one would match nothing, for ever."""
+    values: dict[tuple[str, str], set[str]] = {}
+    for name, labels in counted.metrics.samples():
+        for label, value in labels:
+            values.setdefault((name, label), set()).add(value)
+    # Counted once it happens; all that is alerted on is there from the start.
+    values["hourpass_http_responses_total", "status"].add(str(TooManyAttempts.status))
+
+    for expression, text in asked():
+        there = {label for name, label in values if name in NAMED.findall(expression)}
+        for name, selector in SELECTED.findall(expression):
+            for label, wanted in WANTED.findall(selector):
+                if label not in OF_PROMETHEUS:
+                    known = values.get((name, label), set())
+                    assert set(wanted.split("|")) <= known, (expression, label)
+        lists = GROUPED.findall(expression)
+        grouped = {label.strip() for labels in lists for label in labels.split(",")}
+        assert grouped <= there | OF_PROMETHEUS, expression
+        left = grouped if lists else there | OF_PROMETHEUS
+        assert set(SHOWN.findall(text)) <= left, (expression, text)

@@ -1,17 +1,17 @@
 """Who would wait too long is told at once, whatever the speed of the machine."""
 
 import asyncio
+import threading
 import time
 from typing import Any
 
 import pytest
-from commits import all_at_once, asking, commits, tokens
+from commits import all_at_once, asking, backend, commits, eventually, tokens
 
 from hourpass.oauth.errors import Overloaded
 from hourpass.server.tokens import backlog
 from hourpass.server.tokens.backlog import MAX_WAIT_S, Backlog
 from hourpass.server.tokens.commit import MAX_BATCH
-from hourpass.server.tokens.exchange import Issued
 from support.installation import Installation
 
 
@@ -51,19 +51,31 @@ def test_the_estimate_follows_quickly() -> None:
 def test_the_commit_loop_sheds_what_it_cannot_serve_in_time(
     installation: Installation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those of the next batch get their tokens, the others are told to come again."""
+    """While a batch is written, those of the next get their tokens; all others come again."""
     made = installation.create_client("customers:read")
+    on = backend(installation)
+    real, begun, may_go_on = on.commit, threading.Event(), threading.Event()
 
-    async def main() -> list[Any]:
-        async with commits(installation) as loop:
-            for _ in range(2):  # once the second is done, what the first took is known
-                assert len(tokens(await all_at_once(loop, [asking(made)]))) == 1
-            monkeypatch.setattr(backlog, "MAX_WAIT_S", 0.0)
-            return await all_at_once(loop, [asking(made) for _ in range(2 * MAX_BATCH)])
+    def held(*arguments: Any) -> Any:
+        begun.set()
+        may_go_on.wait(10)
+        return real(*arguments)
 
-    outcomes = asyncio.run(main())
+    monkeypatch.setattr(on, "commit", held)
+    monkeypatch.setattr(backlog, "MAX_WAIT_S", 0.0)
 
+    async def main() -> tuple[list[Any], list[Any]]:
+        async with commits(installation, on=on) as loop:
+            first = asyncio.create_task(all_at_once(loop, [asking(made)]))
+            await eventually(begun.is_set)
+            others = [asking(made) for _ in range(2 * MAX_BATCH)]
+            joined = asyncio.create_task(all_at_once(loop, others))
+            await eventually(lambda: loop.waiting == MAX_BATCH)
+            may_go_on.set()
+            return await first, await joined
+
+    first, outcomes = asyncio.run(main())
+
+    assert len(tokens(first)) == 1
     assert len(tokens(outcomes[:MAX_BATCH])) == MAX_BATCH
-    # The commit thread may begin while they come: as many more are in the batch after that.
-    kinds = {type(outcome) for outcome in outcomes[MAX_BATCH:]}
-    assert {Overloaded} <= kinds <= {Overloaded, Issued}
+    assert [type(outcome) for outcome in outcomes[MAX_BATCH:]] == [Overloaded] * MAX_BATCH

@@ -80,6 +80,28 @@ def test_in_one_look_each_gets_its_own_answer(installation: Installation) -> Non
     assert asyncio.run(main()) == [*asked, "revoked"] * 60
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [{"org_id": "default\x1fdefault"}, {"org_id": "default\x00"}, {"gen": 2**63}, {"gen": -1}],
+    ids=repr,
+)
+def test_claims_that_no_column_holds_harm_no_neighbour(
+    installation: Installation, changes: dict[str, object]
+) -> None:
+    """A token that our own key signed, and that we would never have: refused, by itself."""
+    mine, other = (installation.create_client("customers:read").client_id for _ in range(2))
+    good, wrong = token(installation, mine), token(installation, other, **changes)
+    other_good = token(installation, other)
+
+    async def main() -> list[str]:
+        async with checks(installation) as live:
+            asked = [good, wrong, other_good, wrong, good]
+            return await asyncio.gather(*(outcome(live, each) for each in asked))
+
+    detail = next(iter(changes))
+    assert asyncio.run(main()) == [mine, detail, other, detail, mine]
+
+
 def test_a_limit_and_a_caller_come_with_the_look(installation: Installation) -> None:
     """Of the client whose token it is, and of the one who asks."""
     mine = installation.create_client("customers:read").client_id
@@ -232,7 +254,7 @@ def test_a_connection_that_hangs_while_it_is_set_up_can_be_abandoned(
             set_up.set()
             yield "SELECT pg_sleep(1)"
 
-        monkeypatch.setattr(standing_store, "_PLANS", statements())
+        monkeypatch.setattr(standing_store, "PLANS", statements())
         async with checks(postgres_installation) as live:
             look = asyncio.create_task(live._store.look([Question()]))
             await set_up.wait()

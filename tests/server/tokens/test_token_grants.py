@@ -1,4 +1,4 @@
-"""What a token is for: the contract's rules on scopes, resources and audiences, as a table."""
+"""What a token is for: the rules on scopes, resources and audiences, as a table."""
 
 import json
 
@@ -159,7 +159,7 @@ def test_a_retired_scope_goes_on_for_its_holder() -> None:
         assert (found.scope, json.loads(found.audience)) == (C, BOOKINGS)
 
 
-def test_the_management_scopes_are_the_contracts() -> None:
+def test_the_management_scopes_are_these() -> None:
     """Names that begin `hourpass.`, and none that is not one of these."""
     assert MANAGEMENT_SCOPES.keys() == {
         *("hourpass.clients:read", "hourpass.clients:write", "hourpass.audit:read"),

@@ -1,6 +1,6 @@
 """The calls of the management API: what is sent, and what the answer is. Pure.
 
-Each function gives a `Call`, which `sync` and `async` clients carry out alike.
+Each function gives a `Call`, which the clients for threads and for coroutines carry out alike.
 """
 
 import json
@@ -272,6 +272,7 @@ def _scope(members: Json) -> Scope:
         grants=tuple(members["grants"]),
         limit_per_minute=members.get("limit_per_minute"),
         retired=members["retired"],
+        organizations=_set_or_none(members.get("organizations")),
     )
 
 
@@ -283,6 +284,7 @@ def _api(members: Json) -> Api:
         base_url=members["base_url"],
         limit_per_minute=members.get("limit_per_minute"),
         retired=members["retired"],
+        organizations=_set_or_none(members.get("organizations")),
     )
 
 
@@ -301,6 +303,10 @@ def _event(members: Json) -> AuditEvent:
     )
 
 
+def _set_or_none(names: list[str] | None) -> frozenset[str] | None:
+    return None if names is None else frozenset(names)
+
+
 def _time(text: str) -> datetime:
     return datetime.fromisoformat(text).astimezone(UTC)
 
@@ -311,7 +317,7 @@ def _time_or_none(text: str | None) -> datetime | None:
 
 def _written(moment: datetime) -> str:
     if moment.tzinfo is None:
-        raise ValueError("give a time with its zone")
+        raise ValueError("give a time with its zone, such as datetime.now(UTC)")
     return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
 
 

@@ -56,7 +56,10 @@ class Created(WithSecret):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """A scope, and the requests that it opens, as `GET /customer/{id}`."""
+    """A scope, and the requests that it opens, as `GET /customer/{id}`.
+
+    `organizations`: as of its API.
+    """
 
     name: str
     description: str
@@ -64,11 +67,15 @@ class Scope:
     grants: tuple[str, ...]
     limit_per_minute: int | None
     retired: bool
+    organizations: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Api:
-    """An API of the catalogue; `identifier` is the `aud` of its tokens."""
+    """An API of the catalogue; `identifier` is the `aud` of its tokens.
+
+    It is kept to the `organizations`, as far as the caller sees them; None: open to all.
+    """
 
     key: str
     identifier: str
@@ -76,6 +83,7 @@ class Api:
     base_url: str
     limit_per_minute: int | None
     retired: bool
+    organizations: frozenset[str] | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,4 +41,8 @@ def answer_of(response: httpx.Response) -> Answer:
 
 def no_answer(fault: httpx.HTTPError) -> Unavailable:
     """Of a request that brought nothing; httpx's text may name a proxy's password."""
-    return Unavailable(f"the management API did not answer: {type(fault).__name__}", status=503)
+    return Unavailable(
+        f"the management API did not answer ({type(fault).__name__}): check the issuer, or look"
+        " later whether it was done",
+        status=503,
+    )

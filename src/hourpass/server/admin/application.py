@@ -4,8 +4,7 @@ import hmac
 import logging
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qs, parse_qsl, quote, urlsplit
+from urllib.parse import parse_qs, parse_qsl, quote
 
 import anyio
 import anyio.to_thread
@@ -16,7 +15,7 @@ from hourpass.server.admin import assets
 from hourpass.server.admin.pages import ALL
 from hourpass.server.admin.refusals import sentence
 from hourpass.server.admin.routing import Page, find
-from hourpass.server.admin.visit import Site, Visit, who_is
+from hourpass.server.admin.visit import ORGANIZATION_COOKIE, Site, Visit, who_is
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.endpoints.gate import Gate
@@ -40,9 +39,9 @@ from hourpass.server.request_ids import new_request_id
 MAX_BODY = 64 * 1024
 _MAX_FIELDS = 1000
 _MAX_PARAMETERS = 100
-_PLACES = 8
+_SLOTS = 8
 # Of their own: who floods the forms that anybody may send keeps out nobody who is signed in.
-_DOORS, _PLACES_AT_THE_DOORS = ("/admin/sign-in", "/admin/invitation"), 4
+_DOORS, _SLOTS_AT_THE_DOORS = ("/admin/sign-in", "/admin/invitation"), 4
 _FORM = b"application/x-www-form-urlencoded"
 _CSP = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -71,7 +70,7 @@ class AdminPages:
 
     def __init__(self, context: Context) -> None:
         self._site = Site(context)
-        self._inside, self._doors = _Room(_PLACES), _Room(_PLACES_AT_THE_DOORS)
+        self._inside, self._doors = _Room(_SLOTS), _Room(_SLOTS_AT_THE_DOORS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, to its answer."""
@@ -95,7 +94,7 @@ class AdminPages:
         visit = self._visit(scope, method, path)
         try:
             if method == "POST":
-                visit.form = await _form(scope, receive)
+                visit.form = await _form(scope, receive, self._site.origin)
             is_at_a_door = method == "POST" and path.startswith(_DOORS)
             return await (self._doors if is_at_a_door else self._inside).answer(visit)
         except TemporarilyUnavailable:  # a thread may still be busy with this visit
@@ -119,7 +118,7 @@ class AdminPages:
             names={},
             query=_query(scope["query_string"]),
             form={},
-            cookies=_cookies(scope["headers"]),
+            cookies=_cookies(scope["headers"], self._site.cookie, ORGANIZATION_COOKIE),
             request_id=new_request_id(),
             ip=caller_address(scope, settings.trusted_proxies) or None,
             browser=name_of(b" ".join(all_of(scope["headers"], b"user-agent")).decode("latin-1")),
@@ -130,9 +129,9 @@ class AdminPages:
 class _Room:
     """Threads, and the gate before them."""
 
-    def __init__(self, places: int) -> None:
-        self._limiter = anyio.CapacityLimiter(places)
-        self._gate = Gate(places)
+    def __init__(self, slots: int) -> None:
+        self._limiter = anyio.CapacityLimiter(slots)
+        self._gate = Gate(slots)
 
     async def answer(self, visit: Visit) -> Response:
         """The page. Raises Overloaded, TemporarilyUnavailable."""
@@ -230,11 +229,11 @@ def _calm(visit: Visit) -> Response:
     return response
 
 
-async def _form(scope: Scope, receive: Receive) -> dict[str, list[str]]:
-    """The fields; raises _FromElsewhere for what a page of ours cannot have sent."""
+async def _form(scope: Scope, receive: Receive, own: str) -> dict[str, list[str]]:
+    """The fields; raises _FromElsewhere for what no page of ours, at `own`, can have sent."""
     headers = scope["headers"]
     media_type = b"".join(all_of(headers, b"content-type")).partition(b";")[0].strip().lower()
-    if not _is_from_here(headers, scope) or media_type != _FORM:
+    if not _is_from_here(headers, own) or media_type != _FORM:
         raise _FromElsewhere
     body = await read_body(receive, MAX_BODY)
     try:
@@ -248,19 +247,16 @@ async def _form(scope: Scope, receive: Receive) -> dict[str, list[str]]:
         raise RequestTooLarge from None
 
 
-def _is_from_here(headers: Headers, scope: Scope) -> bool:
+def _is_from_here(headers: Headers, own: str) -> bool:
     """By what the browser says of the page that sent it, which no page can change.
 
     Every browser of today sends Sec-Fetch-Site; an older one sends Origin, which then has to be
-    the host that it asks.
+    `own`, the issuer's.
     """
     site = all_of(headers, b"sec-fetch-site")
     if site:
         return site == [b"same-origin"]
-    origin, host = all_of(headers, b"origin"), all_of(headers, b"host")
-    if len(origin) != 1 or len(host) != 1:
-        return False
-    return urlsplit(origin[0].decode("latin-1")).netloc == host[0].decode("latin-1")
+    return all_of(headers, b"origin") == [own.encode("ascii")]
 
 
 def _query(octets: bytes) -> Mapping[str, str]:
@@ -271,12 +267,17 @@ def _query(octets: bytes) -> Mapping[str, str]:
         return {}
 
 
-def _cookies(headers: Headers) -> Mapping[str, str]:
-    try:
-        jar = SimpleCookie(b"; ".join(all_of(headers, b"cookie")).decode("latin-1"))
-    except CookieError:
-        return {}
-    return {name: morsel.value for name, morsel in jar.items()}
+def _cookies(headers: Headers, *names: str) -> Mapping[str, str]:
+    """Those with one of `names`; of two with the same name neither: which is ours nobody can tell.
+
+    Not `SimpleCookie`, whose time grows with the square of the backslashes in a value. Blanks
+    are RFC 6265's two: with more of them a name that begins with one would be `__Host-…`, too.
+    """
+    found: dict[str, list[str]] = {name: [] for name in names}
+    for pair in b";".join(all_of(headers, b"cookie")).decode("latin-1").split(";"):
+        name, _, value = pair.partition("=")
+        found.get(name.strip(" \t"), []).append(value.strip(" \t"))
+    return {name: values[0] for name, values in found.items() if len(values) == 1}
 
 
 _WORDS: dict[type[Exception], tuple[str, int]] = {

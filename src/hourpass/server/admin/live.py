@@ -29,7 +29,7 @@ MAX_OPEN = 50
 _EVERY_S = 2.0
 _SEND_WITHIN_S = 10.0
 _AT_ONCE = 50
-# Places of their own: anyio's common ones are the management API's, and a database that hangs
+# Slots of their own: anyio's common ones are the management API's, and a database that hangs
 # takes all of those.
 _looks = anyio.CapacityLimiter(4)
 _HEART_BEAT = b": still here\n\n"
@@ -51,12 +51,12 @@ class LiveTail(Response):
         needs: str,
         render: Callable[[list[StoredEvent]], str],
     ) -> None:
-        """Events after the ID `begin`, for who holds `needs` in the place; as `render` has them."""
+        """Events after the ID `begin`, for who holds `needs` there; as `render` has them."""
         super().__init__()
         del self.headers["Content-Length"]
         self.headers["X-Accel-Buffering"] = "no"  # or nginx keeps it until there is enough
         self._visit, self._wanted, self._needs, self._render = visit, wanted, needs, render
-        self._place = visit.place
+        self._organization = visit.organization
         # IDs are given before their rows are committed, so a lower one may appear later: what
         # came between the last two looks is looked at again, without what was sent already.
         self._floor, self._top = begin, begin
@@ -106,7 +106,7 @@ class LiveTail(Response):
         database = self._visit.database
         try:
             who = sessions.current(database, self._visit.token, is_use=False)
-            if who is None or self._needs not in who.powers.within(self._place):
+            if who is None or self._needs not in who.powers.within(self._organization):
                 return _OVER
             with database.read() as connection:
                 self._visit.now = database.now(connection)

@@ -9,6 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 from starlette.responses import HTMLResponse
 
+from hourpass.server import rights
 from hourpass.server.admin import assets, chart
 from hourpass.server.catalogue.model import INTROSPECT_PREFIX
 
@@ -44,6 +45,7 @@ class Templates:
         self._environment.tests["introspection"] = is_introspection
         self._environment.globals |= {
             "root": root,
+            "rights": rights,
             "chart_of": chart.of,
             "static": lambda name: assets.url(root, name),
         }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from hourpass.server.catalogue.model import (
     INTROSPECT_PREFIX,
     MANAGEMENT_SCOPES,
+    Api,
     Catalogue,
 )
 from hourpass.server.rights import Rights
@@ -36,9 +37,18 @@ def groups(
     rights: Rights,
     chosen: frozenset[str],
     *,
+    organization: str | None,
     held: frozenset[str] = frozenset(),
 ) -> list[Group]:
-    """What can be granted now, and what the client holds already, in the catalogue's order."""
+    """What can be granted now, and what the client holds already, in the catalogue's order.
+
+    `organization` is the client's; None: it is yet to be chosen. What is held of an API that is
+    kept to others by now is as what is retired: once taken away it does not come back.
+    """
+
+    def is_open(api: Api) -> bool:
+        return organization is None or api.may_be_granted_in(organization)
+
     found = [
         Group(
             key=api.key,
@@ -49,11 +59,12 @@ def groups(
                     description=scope.description,
                     grants=tuple(str(grant) for grant in scope.grants),
                     is_chosen=scope.name in chosen,
-                    is_retired=scope.retired,
+                    is_retired=scope.retired or not is_open(api),
                 )
                 for scope in api.scopes
-                if not scope.retired or scope.name in held
+                if scope.name in held or (is_open(api) and not scope.retired)
             ),
+            note=_kept_to(api) if rights.sees_every_organization else "",
         )
         for api in catalogue.apis
     ]
@@ -64,7 +75,7 @@ def groups(
             is_chosen=INTROSPECT_PREFIX + api.key in chosen,
         )
         for api in catalogue.apis
-        if not api.retired or INTROSPECT_PREFIX + api.key in held
+        if INTROSPECT_PREFIX + api.key in held or (is_open(api) and not api.retired)
     ]
     beyond = rights.ungrantable(MANAGEMENT_SCOPES)
     management = [
@@ -89,3 +100,7 @@ def groups(
         )
     )
     return [group for group in found if group.choices]
+
+
+def _kept_to(api: Api) -> str:
+    return f"Kept to {', '.join(sorted(api.organizations))}." if api.organizations else ""

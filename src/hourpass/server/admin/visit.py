@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from hourpass.server.admin.render import Templates
 from hourpass.server.audit.events import SYSTEM, Origin
+from hourpass.server.catalogue.model import Catalogue
 from hourpass.server.clients.usage import Period
 from hourpass.server.context import Context
 from hourpass.server.db.engine import Database
@@ -29,7 +30,7 @@ from hourpass.server.organizations.model import Organization
 from hourpass.server.refused import Forbidden
 from hourpass.server.rights import NONE, Rights
 
-PLACE_COOKIE = "hourpass-place"
+ORGANIZATION_COOKIE = "hourpass-organization"
 _NEXT = re.compile(r"/admin/[A-Za-z0-9/_.~?&=%+*:-]{0,500}")
 
 
@@ -41,13 +42,16 @@ class Site:
         issuer = urlsplit(context.settings.issuer)
         self.root = issuer.path
         self.secure = issuer.scheme == "https"
+        # As browsers spell it: in lower case, and without the port that the scheme has anyway.
+        host = issuer.netloc.lower().removesuffix(":443" if self.secure else ":80")
+        self.origin = f"{issuer.scheme}://{host}"
         # Plain http is only for a loopback host, where not every browser takes Secure cookies.
         self.cookie = "__Host-hourpass" if self.secure else "hourpass"
         self.party = RelyingParty.of(context.settings.issuer)
         self.hashing = Passwords()
         self.templates = Templates(self.root)
         self.hours: dict[tuple[str | None, datetime], Period] = {}
-        """What was done in hours that are over, by place: it does not change any more."""
+        """What was done in hours that are over, by organization: it does not change any more."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -69,7 +73,7 @@ class Visit:
     now: datetime
     route: str | None = None
     """The template of the path, once the page is found."""
-    _places: list[Organization] | None = None
+    _organizations: list[Organization] | None = None
 
     @property
     def context(self) -> Context:
@@ -128,9 +132,9 @@ class Visit:
     # --- what the visitor may do --------------------------------------------------------------
 
     @property
-    def places(self) -> list[Organization]:
+    def organizations(self) -> list[Organization]:
         """The organizations that the person may look at, by name."""
-        if self._places is None:
+        if self._organizations is None:
             powers = self.current.powers
             with self.database.read() as connection:
                 if powers.everywhere:
@@ -141,23 +145,28 @@ class Visit:
                         for name in powers.organizations
                         if (each := organizations.get(connection, name)) is not None
                     ]
-            self._places = sorted(found, key=lambda each: (each.name.casefold(), each.id))
-        return self._places
+            self._organizations = sorted(found, key=lambda each: (each.name.casefold(), each.id))
+        return self._organizations
 
     @property
-    def place(self) -> str | None:
+    def organization(self) -> str | None:
         """The organization that is looked at; None: all of them."""
         powers = self.current.powers
-        chosen = self.cookies.get(PLACE_COOKIE, "")
-        if any(place.id == chosen for place in self.places):
+        chosen = self.cookies.get(ORGANIZATION_COOKIE, "")
+        if any(each.id == chosen for each in self.organizations):
             return chosen
-        return None if powers.everywhere or not self.places else self.places[0].id
+        return None if powers.everywhere or not self.organizations else self.organizations[0].id
 
     @property
     def rights(self) -> Rights:
-        """What the person may do in that place, read now."""
-        place, powers = self.place, self.current.powers
-        return Rights(scopes=powers.within(place), organization=place)
+        """What the person may do there, read now."""
+        organization, powers = self.organization, self.current.powers
+        return Rights(scopes=powers.within(organization), organization=organization)
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """As it is for the person: without what is kept to organizations they do not see."""
+        return self.context.catalogue().within(self.rights.only_organization)
 
     @property
     def origin(self) -> Origin:

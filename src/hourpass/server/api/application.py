@@ -108,7 +108,7 @@ class ManagementApi:
             problem = problem_of(fault)
             if problem is None:
                 _log.exception("%s %s failed", scope["method"], scope.get(ROUTE) or PREFIX)
-                problem = Problem(INTERNAL, "the fault is in the server's log")
+                problem = _bug()
             if not answer.began:
                 await answer.problem(problem)
 
@@ -140,7 +140,7 @@ class _Answering:
         if self._is_over:
             raise ConnectionError("the caller was told that this took too long")
         if message["type"] == "http.response.start":
-            self._begins.set()  # by the app: after a problem it keeps its place until it is over
+            self._begins.set()  # by the app: after a problem it keeps its slot until it is over
         await self._pass_on(message)
 
     async def _pass_on(self, message: MutableMapping[str, Any]) -> None:
@@ -228,6 +228,7 @@ def _application(context: Context) -> FastAPI:
         app.add_exception_handler(kind, _on_known)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http)
+    app.add_exception_handler(Exception, _on_bug)
     return app
 
 
@@ -283,6 +284,15 @@ async def _on_http(request: Request, fault: Exception) -> Response:
     if fault.status_code == 404:
         return _response(request, Problem(NOT_FOUND, "there is nothing at this address"))
     return _response(request, Problem(INVALID_REQUEST, "the request cannot be read"))
+
+
+async def _on_bug(request: Request, _fault: Exception) -> Response:
+    """Starlette raises the fault again behind this answer: `ManagementApi` writes it down."""
+    return _response(request, _bug())
+
+
+def _bug() -> Problem:
+    return Problem(INTERNAL, "the fault is in the server's log")
 
 
 def _methods(request: Request) -> set[str]:

@@ -1,7 +1,5 @@
 """`/api/v1/audit-events`: the audit trail."""
 
-import itertools
-from collections.abc import Iterator
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -12,14 +10,13 @@ from hourpass.server.api.call import Call, needs
 from hourpass.server.api.document import PREFIX, described
 from hourpass.server.audit import export, store
 from hourpass.server.audit.events import printable
-from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.audit.store import EventFilter, Position
 from hourpass.server.cursors import BadCursor
+from hourpass.server.rights import AUDIT_READ
 
 router = APIRouter(prefix=PREFIX, tags=["Audit trail"])
 
-AUDIT_READ = "hourpass.audit:read"
 Reader = Annotated[Call, needs(AUDIT_READ)]
-_LINES_AT_ONCE = 200
 
 
 @router.get(
@@ -32,16 +29,16 @@ _LINES_AT_ONCE = 200
 def list_(call: Reader, query: Annotated[given.EventsWanted, Query()]) -> Response:
     """Those of the caller's organization; with `hourpass.organizations:read`, all."""
     filters: dict[str, object] = {"list": "events", **query.model_dump(exclude={"limit", "cursor"})}
-    place = call.place(filters, query.cursor)
+    position = call.position(filters, query.cursor)
     try:
-        before = None if place is None else Place.from_json(place)
+        before = None if position is None else Position.from_json(position)
     except ValueError:  # written by a version that had another order
         raise BadCursor from None
     wanted = _filter(call, query)
     with call.database.read() as connection:
         found = store.page(connection, wanted, limit=query.limit + 1, before=before)
     shown = found[: query.limit]
-    more = Place.of(shown[-1]).as_json() if len(found) > query.limit else None
+    more = Position.of(shown[-1]).as_json() if len(found) > query.limit else None
     return call.page([stored.as_json() for stored in shown], filters, more)
 
 
@@ -60,23 +57,13 @@ def export_(call: Reader, query: Annotated[given.EventsExported, Query()]) -> Re
     """JSON lines, or CSV in which no cell is a formula. That it was exported is an event."""
     wanted = _filter(call, query)
     home = None if call.rights.sees_every_organization else call.client.organization
-    make, media_type, end = {
-        "jsonl": (export.json_lines, "application/jsonl", "\n"),
-        "csv": (export.csv_lines, "text/csv; charset=utf-8", "\r\n"),
-    }[query.format]
-    lines = make(call.database, wanted, call.origin, organization=home)
-    first = list(itertools.islice(lines, 1))  # a database that is down is still 503
+    form = export.FORMATS[query.format]
     name = f"attachment; filename=audit-events.{query.format}"
     return StreamingResponse(
-        _pieces(itertools.chain(first, lines), end),
-        media_type=media_type,
+        export.pieces(form, call.database, wanted, call.origin, organization=home),
+        media_type=form.media_type,
         headers={"Content-Disposition": name},
     )
-
-
-def _pieces(lines: Iterator[str], end: str) -> Iterator[bytes]:
-    while piece := list(itertools.islice(lines, _LINES_AT_ONCE)):
-        yield "".join(line + end for line in piece).encode()
 
 
 def _filter(call: Call, query: given.EventFilters) -> EventFilter:

@@ -18,11 +18,10 @@ from hourpass.oauth.errors import InvalidToken
 from hourpass.server.api.problems import (
     INSUFFICIENT_SCOPE,
     INVALID_TOKEN,
-    NOT_FOUND,
     UNAUTHENTICATED,
     Problem,
 )
-from hourpass.server.audit.events import Actor, Origin, printable
+from hourpass.server.audit.events import Actor, Origin
 from hourpass.server.clients.model import Client
 from hourpass.server.context import Context
 from hourpass.server.cursors import Cursors
@@ -30,6 +29,7 @@ from hourpass.server.db.engine import Database
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import is_organization_id
+from hourpass.server.organizations.operations import UnknownOrganization
 from hourpass.server.rights import Rights, management
 from hourpass.server.tokens.check import OnlineCheck
 
@@ -85,27 +85,32 @@ class Call:
         return self.origin.rights
 
     def visible(self, organization: str | None) -> str | None:
-        """The one organization to look at, None for every one; raises Problem for a hidden one."""
+        """The one organization to look at, None for every one.
+
+        Raises UnknownOrganization, also for one that the caller may not see.
+        """
         if organization is None:
             return None if self.rights.sees_every_organization else self.client.organization
         if is_organization_id(organization) and self.rights.sees(organization):
             with self.database.read() as connection:
                 if organizations.get(connection, organization) is not None:
                     return organization
-        raise Problem(NOT_FOUND, f"there is no organization {printable(organization, 40)}")
+        raise UnknownOrganization(organization)
 
-    def place(self, filters: dict[str, object], cursor: str | None) -> Any:
+    def position(self, filters: dict[str, object], cursor: str | None) -> Any:
         """Where the page begins; None: at the beginning."""
         return (
             None if cursor is None else self.installation.cursors.read(self._list(filters), cursor)
         )
 
     def page(
-        self, items: list[dict[str, object]], filters: dict[str, object], place: object
+        self, items: list[dict[str, object]], filters: dict[str, object], position: object
     ) -> JSONResponse:
         """A page, and a cursor when there is more."""
         more = (
-            None if place is None else self.installation.cursors.write(self._list(filters), place)
+            None
+            if position is None
+            else self.installation.cursors.write(self._list(filters), position)
         )
         return JSONResponse({"items": items, "next_cursor": more})
 

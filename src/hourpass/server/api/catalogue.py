@@ -9,11 +9,11 @@ from hourpass.server.api import shapes
 from hourpass.server.api.call import Call, needs, whole
 from hourpass.server.api.document import PREFIX, described
 from hourpass.server.catalogue.model import MANAGEMENT_KEY, MANAGEMENT_SCOPES, Api, Scope
-from hourpass.server.catalogue.wire import api_as_json
+from hourpass.server.catalogue.wire import api_as_json, organizations_as_json
+from hourpass.server.rights import CATALOGUE_READ
 
 router = APIRouter(prefix=PREFIX, tags=["Catalogue"])
 
-CATALOGUE_READ = "hourpass.catalogue:read"
 Reader = Annotated[Call, needs(CATALOGUE_READ)]
 
 
@@ -25,7 +25,8 @@ Reader = Annotated[Call, needs(CATALOGUE_READ)]
     **described(CATALOGUE_READ),
 )
 def list_apis(call: Reader) -> Response:
-    """In the order of the catalogue's file, the management API last."""
+    """In the order of the catalogue's file, the management API last; without those that are kept
+    to organizations that the caller does not see."""
     return whole([api_as_json(api) for api in _apis(call)])
 
 
@@ -37,7 +38,8 @@ def list_apis(call: Reader) -> Response:
     **described(CATALOGUE_READ),
 )
 def list_scopes(call: Reader) -> Response:
-    """In the order of the catalogue's file, the management API's last."""
+    """In the order of the catalogue's file, the management API's last; without those of APIs that
+    are kept to organizations that the caller does not see."""
     return whole(
         [
             {
@@ -46,6 +48,7 @@ def list_scopes(call: Reader) -> Response:
                 "api": api.key,
                 "grants": [str(grant) for grant in scope.grants],
                 "limit_per_minute": scope.limit_per_minute,
+                "organizations": organizations_as_json(api),
                 "retired": scope.retired,
             }
             for api in _apis(call)
@@ -55,7 +58,7 @@ def list_scopes(call: Reader) -> Response:
 
 
 def _apis(call: Call) -> tuple[Api, ...]:
-    catalogue = call.installation.context.catalogue()
+    catalogue = call.installation.context.catalogue().within(call.rights.only_organization)
     built_in = Api(
         key=MANAGEMENT_KEY,
         identifier=catalogue.management_identifier,

@@ -14,9 +14,9 @@ from hourpass.server.api.document import PREFIX, described
 from hourpass.server.api.problems import PRECONDITION_REQUIRED, Problem
 from hourpass.server.audit.events import printable
 from hourpass.server.clients import lifecycle, store, usage, wire
+from hourpass.server.clients.idempotency import DoneBefore, IdempotencyKey
 from hourpass.server.clients.lifecycle import NewClient, WithSecret
 from hourpass.server.clients.model import KEEP, Client
-from hourpass.server.clients.once import DoneBefore, Once
 from hourpass.server.clients.store import ClientFilter
 from hourpass.server.rights import CLIENTS_READ, CLIENTS_WRITE
 
@@ -64,10 +64,12 @@ def create(call: Writer, new: given.NewClient, key: Key = None) -> Response:
         limit_per_minute=new.limit_per_minute,
         organization=new.organization or call.client.organization,
     )
-    once = _once(call, "POST /clients", key, new.model_dump_json())
+    idempotency_key = _idempotency_key(call, "POST /clients", key, new.model_dump_json())
     keyring = call.keyring
     try:
-        made = lifecycle.create(call.database, keyring, wanted, call.origin, idempotency=once)
+        made = lifecycle.create(
+            call.database, keyring, wanted, call.origin, idempotency_key=idempotency_key
+        )
     except DoneBefore as before:
         return _shown_before(call, before)
     return _with_secret(call, made)
@@ -92,7 +94,7 @@ def list_(call: Reader, query: Annotated[given.ClientsWanted, Query()]) -> Respo
         "list": "clients",
         **query.model_dump(exclude={"limit", "cursor"}),
     }
-    before = call.place(filters, query.cursor)
+    before = call.position(filters, query.cursor)
     with call.database.read() as connection:
         now = call.database.now(connection)
         found, more = store.page(connection, wanted, now, limit=query.limit, before=before)
@@ -165,7 +167,7 @@ def rotate_secret(
             client_id,
             call.origin,
             revoke_live_tokens=asked.revoke_live_tokens,
-            idempotency=_once(call, "POST /clients/…/rotate-secret", key, request),
+            idempotency_key=_idempotency_key(call, "POST /clients/…/rotate-secret", key, request),
         )
     except DoneBefore as before:
         return _shown_before(call, before)
@@ -278,7 +280,9 @@ def _versions(if_match: str | None) -> frozenset[int] | None:
     return frozenset(int(tag[1]) for tag in tags if tag is not None)
 
 
-def _once(call: Call, route: str, key: str | None, request: str) -> Once | None:
+def _idempotency_key(
+    call: Call, route: str, key: str | None, request: str
+) -> IdempotencyKey | None:
     if key is None:
         return None
-    return Once.of(call.client.client_id, route, key, request)
+    return IdempotencyKey.of(call.client.client_id, route, key, request)

@@ -10,10 +10,9 @@ from hourpass.server.api.call import Call, needs, whole
 from hourpass.server.api.document import PREFIX, described
 from hourpass.server.keys import operations, store
 from hourpass.server.keys.wire import key_as_json
+from hourpass.server.rights import KEYS_READ, KEYS_WRITE
 
 router = APIRouter(prefix=PREFIX, tags=["Signing keys"])
-
-KEYS_READ, KEYS_WRITE = "hourpass.keys:read", "hourpass.keys:write"
 
 
 @router.get(

@@ -4,7 +4,6 @@ Roles in the installation itself are neither shown nor given here: no API client
 for the installation, and nobody gives what they lack.
 """
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -13,13 +12,15 @@ from fastapi.responses import JSONResponse, Response
 from hourpass.server.api import given, shapes
 from hourpass.server.api.call import Call, needs
 from hourpass.server.api.document import PREFIX, described
-from hourpass.server.operators import lifecycle, lookup, model, store, wire
+from hourpass.server.cursors import made_as_json, made_from_json
+from hourpass.server.operators import lifecycle, lookup, wire
 from hourpass.server.operators.lifecycle import Invited
+from hourpass.server.rights import OPERATORS_READ, OPERATORS_WRITE
 
 router = APIRouter(prefix=PREFIX, tags=["Operators"])
 
-Reader = Annotated[Call, needs(model.READ)]
-Writer = Annotated[Call, needs(model.WRITE)]
+Reader = Annotated[Call, needs(OPERATORS_READ)]
+Writer = Annotated[Call, needs(OPERATORS_WRITE)]
 
 
 @router.post(
@@ -28,12 +29,12 @@ Writer = Annotated[Call, needs(model.WRITE)]
     summary="Give somebody a role, inviting whoever is new",
     status_code=201,
     response_model=shapes.OperatorWithLink,
-    **described(model.WRITE, 404, 409, 413, 415, 422),
+    **described(OPERATORS_WRITE, 404, 409, 413, 415, 422),
 )
 def invite(call: Writer, new: given.NewOperator) -> Response:
     """For somebody who has yet to sign up the answer has a link, good once and for 72 hours."""
-    place = call.visible(new.organization) or call.client.organization
-    made = lifecycle.set_role(call.database, new.email, place, new.role, call.origin)
+    organization = call.visible(new.organization) or call.client.organization
+    made = lifecycle.set_role(call.database, new.email, organization, new.role, call.origin)
     return _with_link(call, made, status_code=201)
 
 
@@ -42,22 +43,15 @@ def invite(call: Writer, new: given.NewOperator) -> Response:
     operation_id="list_operators",
     summary="List operators, newest first",
     response_model=shapes.OperatorPage,
-    **described(model.READ, 404, 422),
+    **described(OPERATORS_READ, 404, 422),
 )
 def list_(call: Reader, query: Annotated[given.OperatorsWanted, Query()]) -> Response:
     """The caller's organization's; with `hourpass.organizations:read`, every organization's."""
     filters: dict[str, object] = {"list": "operators", "organization": query.organization}
-    place = call.place(filters, query.cursor)
-    before = None if place is None else (datetime.fromisoformat(place[0]), str(place[1]))
+    before = made_from_json(call.position(filters, query.cursor))
     home = call.visible(query.organization)
-    with call.database.read() as connection:
-        found = store.page(connection, limit=query.limit + 1, place=home, before=before)
-    shown, more = found[: query.limit], None
-    if len(found) > query.limit:
-        more = [shown[-1].created_at.isoformat(), shown[-1].operator_id]
-    powers = model.Powers.of_rights(call.rights)
-    seen = (model.seen_by(powers, operator) for operator in shown)
-    return call.page([wire.as_json(each) for each in seen if each is not None], filters, more)
+    found, more = lookup.page(call.database, call.origin, home, limit=query.limit, before=before)
+    return call.page([wire.as_json(each) for each in found], filters, made_as_json(more))
 
 
 @router.get(
@@ -65,7 +59,7 @@ def list_(call: Reader, query: Annotated[given.OperatorsWanted, Query()]) -> Res
     operation_id="get_operator",
     summary="Read an operator",
     response_model=shapes.Operator,
-    **described(model.READ, 404),
+    **described(OPERATORS_READ, 404),
 )
 def get(call: Reader, operator_id: str) -> Response:
     """With those of the roles that the caller may know of."""
@@ -77,7 +71,7 @@ def get(call: Reader, operator_id: str) -> Response:
     operation_id="remove_operator",
     summary="Remove an operator",
     status_code=204,
-    **described(model.WRITE, 404, 409),
+    **described(OPERATORS_WRITE, 404, 409),
 )
 def remove(call: Writer, operator_id: str) -> Response:
     """Every role, session and credential; whoever does it could do all that the person can."""
@@ -91,15 +85,15 @@ def remove(call: Writer, operator_id: str) -> Response:
     operation_id="set_operator_role",
     summary="Give an operator another role in an organization",
     response_model=shapes.OperatorWithLink,
-    **described(model.WRITE, 404, 409, 413, 415, 422),
+    **described(OPERATORS_WRITE, 404, 409, 413, 415, 422),
 )
 def set_role(
     call: Writer, operator_id: str, organization_id: str, wanted: given.RoleGiven
 ) -> Response:
     """The link, when there is one, takes the place of any that was made before."""
     operator = lookup.read(call.database, operator_id, call.origin)
-    place = call.visible(organization_id)
-    made = lifecycle.set_role(call.database, operator.email, place, wanted.role, call.origin)
+    organization = call.visible(organization_id)
+    made = lifecycle.set_role(call.database, operator.email, organization, wanted.role, call.origin)
     return _with_link(call, made)
 
 
@@ -108,13 +102,13 @@ def set_role(
     operation_id="take_operator_role",
     summary="Take an operator's role in an organization away",
     status_code=204,
-    **described(model.WRITE, 404, 409),
+    **described(OPERATORS_WRITE, 404, 409),
 )
 def take_role(call: Writer, operator_id: str, organization_id: str) -> Response:
     """Whoever has no role left is removed."""
     operator = lookup.read(call.database, operator_id, call.origin)
-    place = call.visible(organization_id)
-    lifecycle.take_role(call.database, operator.email, place, call.origin)
+    organization = call.visible(organization_id)
+    lifecycle.take_role(call.database, operator.email, organization, call.origin)
     return Response(status_code=204)
 
 
@@ -123,7 +117,7 @@ def take_role(call: Writer, operator_id: str, organization_id: str) -> Response:
     operation_id="reset_operator",
     summary="Make a link that lets an operator back in",
     response_model=shapes.OperatorWithLink,
-    **described(model.WRITE, 404, 409),
+    **described(OPERATORS_WRITE, 404, 409),
 )
 def reset(call: Writer, operator_id: str) -> Response:
     """Using it sets a new password and ends every session and other credential of the person."""

@@ -1,6 +1,5 @@
 """`/api/v1/organizations`: the tenants."""
 
-from datetime import datetime
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -9,6 +8,7 @@ from fastapi.responses import JSONResponse, Response
 from hourpass.server.api import given, shapes
 from hourpass.server.api.call import Call, needs
 from hourpass.server.api.document import PREFIX, described
+from hourpass.server.cursors import made_as_json, made_from_json
 from hourpass.server.organizations import model, operations, store, wire
 from hourpass.server.organizations.operations import UnknownOrganization
 from hourpass.server.rights import ORGANIZATIONS_READ, ORGANIZATIONS_WRITE
@@ -43,15 +43,13 @@ def create(call: Writer, new: given.NewOrganization) -> Response:
 )
 def list_(call: Reader, query: Annotated[given.Page, Query()]) -> Response:
     """Every organization of the installation."""
-    place = call.place(_FILTERS, query.cursor)
-    before = None if place is None else (datetime.fromisoformat(place[0]), str(place[1]))
+    before = made_from_json(call.position(_FILTERS, query.cursor))
     with call.database.read() as connection:
         found = store.page(connection, limit=query.limit + 1, before=before)
     shown = found[: query.limit]
-    more = None
-    if len(found) > query.limit:
-        more = [shown[-1].created_at.isoformat(), shown[-1].id]
-    return call.page([wire.as_json(organization) for organization in shown], _FILTERS, more)
+    more = (shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
+    items = [wire.as_json(organization) for organization in shown]
+    return call.page(items, _FILTERS, made_as_json(more))
 
 
 @router.get(

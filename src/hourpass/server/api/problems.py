@@ -9,8 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hourpass.oauth.errors import Overloaded, TemporarilyUnavailable
-from hourpass.server.clients.lifecycle import UnknownOrganization
-from hourpass.server.clients.once import KeyReused, StillRunning
+from hourpass.server.clients.idempotency import KeyReused, StillRunning
 from hourpass.server.cursors import BadCursor
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
@@ -92,8 +91,6 @@ def problem_of(fault: Exception) -> Problem | None:
     match fault:
         case Problem():
             return fault
-        case UnknownOrganization():
-            return Problem(NOT_FOUND, fault.problem)
         case BadCursor():
             return Problem(INVALID_CURSOR, fault.problem)
         case BadInput():

@@ -130,6 +130,9 @@ class Scope(BaseModel):
     limit_per_minute: int | None = Field(
         description="Requests a minute that it grants to each client; null: no limit."
     )
+    organizations: list[str] | None = Field(
+        description="Those its API is kept to, as far as the caller sees them; null: open to all."
+    )
     retired: bool = Field(description="It cannot be granted any more.")
 
 
@@ -159,6 +162,9 @@ class Api(BaseModel):
     base_url: str
     limit_per_minute: int | None = Field(
         description="Requests a minute of each client without a limit of its own; null: no limit."
+    )
+    organizations: list[str] | None = Field(
+        description="Those it is kept to, as far as the caller sees them; null: open to all."
     )
     retired: bool
     scopes: list[ScopeOfApi]

@@ -6,8 +6,10 @@ reads, no connection and no lock waits for them.
 
 import csv
 import io
+import itertools
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from hourpass.server.audit import store
 from hourpass.server.audit.events import AuditEvent, Event, Origin, StoredEvent, rfc3339
@@ -15,6 +17,7 @@ from hourpass.server.audit.store import EventFilter
 from hourpass.server.db.engine import Database
 
 _AT_ONCE = 1000
+_LINES_A_PIECE = 200
 COLUMNS = (
     "id",
     "time",
@@ -53,6 +56,41 @@ def csv_lines(
         yield from lines
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """What an answer needs to know of a form of the export; `end` is what ends its lines."""
+
+    lines: Callable[..., Iterator[str]]
+    """`json_lines`, or what is called like it."""
+    media_type: str
+    end: str
+
+
+FORMATS = {
+    "jsonl": Format(lines=json_lines, media_type="application/jsonl", end="\n"),
+    "csv": Format(lines=csv_lines, media_type="text/csv; charset=utf-8", end="\r\n"),
+}
+"""By the name that callers give."""
+
+
+def pieces(
+    form: Format, database: Database, wanted: EventFilter, by: Origin, *, organization: str | None
+) -> Iterator[bytes]:
+    """The export as an answer sends it, in pieces of many lines.
+
+    The first line is read here and now: where the database is down, DatabaseUnavailable is raised
+    while there can still be another answer.
+    """
+    lines = form.lines(database, wanted, by, organization=organization)
+    first = list(itertools.islice(lines, 1))
+    return _joined(itertools.chain(first, lines), form.end)
+
+
+def _joined(lines: Iterator[str], end: str) -> Iterator[bytes]:
+    while piece := list(itertools.islice(lines, _LINES_A_PIECE)):
+        yield "".join(line + end for line in piece).encode()
+
+
 def _exported(
     database: Database,
     wanted: EventFilter,
@@ -76,14 +114,14 @@ def _exported(
         )
         store.record(connection, [event], database.now(connection))
         last = store.newest_id(connection)
-    read: store.Place | None = None
+    read: store.Position | None = None
     while True:
         with database.read() as connection:
             batch = store.following(connection, wanted, read, newest_id=last, limit=_AT_ONCE)
         yield from map(line, batch)
         if len(batch) < _AT_ONCE:
             return
-        read = store.Place.of(batch[-1])
+        read = store.Position.of(batch[-1])
 
 
 def _json_line(stored: StoredEvent) -> str:

@@ -84,7 +84,7 @@ def attach(connection: Connection, name: str, since: datetime, until: datetime) 
 
 
 def rows_elsewhere(connection: Connection) -> int:
-    """Rows in the DEFAULT partition; more than 100,000 are not counted. 0 on SQLite."""
+    """Rows in the DEFAULT partition, counted to 100,000; 0 when all is well, and on SQLite."""
     if connection.dialect.name != Dialect.POSTGRESQL:
         return 0
     query = text(

@@ -73,11 +73,6 @@ def partitions(connection: Connection) -> list[Partition]:
     return sorted(found, key=lambda each: each.range.since)
 
 
-def rows_elsewhere(connection: Connection) -> int:
-    """Rows that lie in the DEFAULT partition, counted to 100,000; 0 when all is well."""
-    return store.rows_elsewhere(connection)
-
-
 def parsed(bound: str) -> Range | None:
     """A partition's bounds as PostgreSQL writes them; None for DEFAULT."""
     match = _BOUND.fullmatch(bound)

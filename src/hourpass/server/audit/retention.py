@@ -2,8 +2,7 @@
 
 On PostgreSQL a partition goes as a whole, once all of it is older; of the first partition and of
 the DEFAULT partition, whose rows may be of any time, and on SQLite rows are deleted in small steps.
-That it is done is an event, one for each day up to which events are removed: it is written in the
-transaction of the first step.
+Each cut-off day gets one `audit.pruned` event, in the transaction of its first step.
 """
 
 import logging
@@ -18,10 +17,10 @@ from hourpass.server.audit.partitions import partitions
 from hourpass.server.audit.store import EventFilter
 from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.postgres import lock_was_not_free
+from hourpass.server.db.steps import Pace
 
 _WITHIN_S = 0.5
-_STEP_S = 0.02  # of the write lock, which on SQLite everybody else waits for; never above 0.1
-_SMALLEST, _LARGEST = 20, 5000
+_FEWEST, _MOST = 20, 5000  # rows in a step
 _log = logging.getLogger(__name__)
 
 
@@ -94,19 +93,21 @@ def _detach(database: Database, name: str, before: datetime) -> bool:
 
 def _delete(database: Database, table: str, before: datetime) -> bool:
     """Step by step: each as large as its time allows, and a pause for others after each."""
-    rows, step, since = _count(database, before), _SMALLEST, None
+    rows, pace, since = _count(database, before), Pace(_FEWEST, _MOST), None
     end = time.monotonic() + _WITHIN_S
     while time.monotonic() < end:
         with database.write() as connection:
             if database.dialect is Dialect.POSTGRESQL and not partition_store.take_turn(connection):
                 return False
             begin = time.monotonic()
-            since = retention_store.delete_some(connection, table, before, since=since, limit=step)
+            since = retention_store.delete_some(
+                connection, table, before, since=since, limit=pace.size
+            )
             _announce(database, connection, before, rows)
         if since is None:
             break
         took = time.monotonic() - begin
-        step = max(_SMALLEST, min(_LARGEST, int(step * min(2.0, _STEP_S / max(took, 1e-6)))))
+        pace.took(took)
         time.sleep(took)
     return True
 

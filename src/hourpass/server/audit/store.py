@@ -1,7 +1,7 @@
 """The audit table: append, and read newest first."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -32,24 +32,24 @@ class EventFilter:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """A place in the trail, whose order is that of time and, within a moment, of the IDs."""
+class Position:
+    """A position in the trail, whose order is that of time and, within a moment, of the IDs."""
 
     time: datetime
     id: int
 
     @classmethod
-    def of(cls, stored: StoredEvent) -> "Place":
+    def of(cls, stored: StoredEvent) -> "Position":
         """That of an event."""
         return cls(time=stored.time, id=stored.id)
 
     @classmethod
-    def from_json(cls, value: object) -> "Place":
+    def from_json(cls, value: object) -> "Position":
         """What `as_json` made; raises ValueError for anything else."""
         match value:
             case [int(at), int(number)]:
                 return cls(time=moment(at), id=number)
-        raise ValueError("no place in the audit trail")
+        raise ValueError("no position in the audit trail")
 
     def as_json(self) -> list[int]:
         """For a cursor: microseconds since 1970, and the ID."""
@@ -80,9 +80,9 @@ def values(event: AuditEvent, now: datetime) -> dict[str, object]:
 
 
 def page(
-    connection: Connection, wanted: EventFilter, *, limit: int, before: Place | None = None
+    connection: Connection, wanted: EventFilter, *, limit: int, before: Position | None = None
 ) -> list[StoredEvent]:
-    """Up to `limit` events before a place in the trail, newest first."""
+    """Up to `limit` events before a position in the trail, newest first."""
     query = _filtered(wanted).order_by(table.c.time.desc(), table.c.id.desc()).limit(limit)
     if before is not None:
         query = query.where(table.c.time <= before.time).where(
@@ -114,23 +114,15 @@ def written_after(
     return [_stored(row) for row in connection.execute(query)]
 
 
-def oldest_first(connection: Connection, wanted: EventFilter) -> Iterator[StoredEvent]:
-    """Every event that fits, in the order written, without holding them all in memory."""
-    query = _filtered(wanted).order_by(table.c.id)
-    with connection.execute(query, execution_options={"yield_per": 1000}) as rows:
-        for row in rows:
-            yield _stored(row)
-
-
 def following(
     connection: Connection,
     wanted: EventFilter,
-    after: Place | None,
+    after: Position | None,
     *,
     newest_id: int,
     limit: int,
 ) -> list[StoredEvent]:
-    """Up to `limit` events after a place, oldest first, without those after `newest_id`."""
+    """Up to `limit` events after a position, oldest first, without those after `newest_id`."""
     query = _filtered(wanted).where(table.c.id <= newest_id)
     if after is not None:
         query = query.where(table.c.time >= after.time).where(

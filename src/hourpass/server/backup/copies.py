@@ -84,7 +84,7 @@ def verified(copy: Path) -> str:
 
 @contextlib.contextmanager
 def draft_beside(path: Path) -> Iterator[Path]:
-    """An empty file of its owner's alone, on the same file system; gone afterwards."""
+    """An empty file beside `path`, for its owner alone (0600); removed afterwards."""
     draft = path.with_name(f".{path.name}.{secrets.token_hex(6)}")
     os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     try:
@@ -95,7 +95,7 @@ def draft_beside(path: Path) -> Iterator[Path]:
 
 
 def drop_drafts(path: Path) -> None:
-    """Those that a killed process has left; nobody may be making one now."""
+    """Remove the drafts that a killed process has left; nobody may be making one now."""
     form = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{12}(-journal|-wal|-shm)?")
     for file in path.parent.iterdir():
         if form.fullmatch(file.name):

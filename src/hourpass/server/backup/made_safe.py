@@ -40,7 +40,10 @@ class MadeSafe:
 
 
 def look(database: Database) -> Survey:
-    """What this database says of everybody. Raises LookupError, DatabaseUnavailable."""
+    """All that a restore compares, as it is in this database.
+
+    Raises LookupError where it is no installation; DatabaseUnavailable.
+    """
     with database.read() as connection:
         store.take_time(connection)
         return store.survey(connection, database.now(connection))

@@ -1,7 +1,7 @@
-"""The database that was in use before: where it is, and what it says of everybody.
+"""The old database, which was in use before a restore: which one it is, and how it is compared.
 
-For `restore --after` its URL is of that one command, no setting. It holds a password, so it comes
-from the environment or from a file, never from the command line.
+`restore --after` is told by a variable of this command, not a setting. It holds a password, so it
+comes from the environment or from a file, never from the command line.
 """
 
 import os
@@ -69,12 +69,12 @@ def is_behind(old: Database) -> bool:
 
 
 def survey(old: Database, restored: Survey) -> Survey | None:
-    """What it says of everybody; None when it is not what was in use before.
+    """All that a restore compares, as it is in the old database; None when it cannot be compared.
 
-    A database of another installation tells nothing: a server that was started on an empty
-    folder has made a new one, which knows of no rotation. One that `is_behind` lacks columns that
-    are asked for: a copy of it is migrated, and asked, so that it stays what it is. On PostgreSQL
-    the caller has to refuse it. Raises DatabaseUnavailable, OSError.
+    That of another installation cannot: a server that was started on an empty folder has made a
+    new one, which knows of no rotation. One that `is_behind` lacks columns that are asked for: a
+    copy of it is migrated, and asked, so that it stays what it is. On PostgreSQL the caller has
+    to refuse it. Raises DatabaseUnavailable, OSError.
     """
     if old.dialect is Dialect.SQLITE and is_behind(old):
         return _survey_of_migrated(Path(old.engine.url.database or ""), restored)

@@ -183,9 +183,10 @@ def _before(database: Path, backup: Survey) -> Survey | None:
 
 
 def _named(old: Database, restored: str, backup: Survey) -> Survey:
-    """What the old database that was named says; `restored` is the identity of the restored one.
+    """All that is compared, from the old database that was named.
 
-    Raises NotRestored when it says nothing that counts.
+    `restored` is the identity of the restored one. Raises NotRestored when the old one cannot be
+    compared.
     """
     try:
         if store.identity(old) == restored:

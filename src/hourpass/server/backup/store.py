@@ -1,4 +1,4 @@
-"""The SQL of a restore: what a database says of everybody, and what makes a restored one safe."""
+"""The SQL of a restore: what is compared, and what makes a restored database safe."""
 
 import hashlib
 from datetime import datetime
@@ -36,7 +36,7 @@ _MANY = {"yield_per": 5000}
 
 
 def take_time(connection: Connection) -> None:
-    """This transaction may last: the time-out of a request's statements is not for it."""
+    """Let this transaction last: no statement time-out, which is for requests."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SET LOCAL statement_timeout = 0"))
 
@@ -88,7 +88,7 @@ def _survey(connection: Connection, now: datetime) -> Survey:
 
 
 def raise_versions(connection: Connection, floor: int) -> None:
-    """No token of any client, and nothing that a process remembers, is valid any more.
+    """Make every token of every client invalid, and all that processes remember.
 
     Generations and versions rise by one at least, and to `floor` at least.
     """

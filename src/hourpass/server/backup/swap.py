@@ -16,7 +16,7 @@ _BESIDE = ("-wal", "-journal", "-shm")
 
 
 def aside(database: Path, now: datetime) -> Path:
-    """Where the database that is replaced is kept."""
+    """A name that is free, for the database that is replaced."""
     name = f"{database.name}.before-restore-{now:%Y%m%dT%H%M%S}"
     path = database.with_name(name)
     count = 1
@@ -55,9 +55,10 @@ def swap(database: Path, new: Path, kept: Path) -> Path | None:
 
 
 def drop_second_names(database: Path) -> None:
-    """A restore that was killed may have left one: it looks like an old database and is this one.
+    """Remove the second name that a killed restore may have left for this database.
 
-    The caller holds the lock of `database` alone. Raises OSError.
+    It looks like an old database that was kept, and is this one. The caller holds the lock of
+    `database` alone. Raises OSError.
     """
     if database.exists():
         for file in database.parent.glob(f"{glob.escape(database.name)}.before-restore-*"):

@@ -10,6 +10,7 @@ from hourpass.server.catalogue import store
 from hourpass.server.catalogue.file import CatalogueFault
 from hourpass.server.catalogue.model import INTROSPECT_PREFIX, Api, Catalogue, Scope
 from hourpass.server.db.engine import Database
+from hourpass.server.organizations import store as organizations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,13 @@ def apply(
             event = AuditEvent(event=Event.CATALOGUE_APPLIED, origin=by, detail=changes.as_json())
             audit.record(connection, [event], now)
         return changes
+
+
+def unknown_organizations(database: Database, apis: tuple[Api, ...]) -> list[str]:
+    """The IDs that APIs are kept to and that no organization has: not yet, or misspelt."""
+    named = sorted({name for api in apis for name in api.organizations or ()})
+    with database.read() as connection:
+        return [name for name in named if organizations.get(connection, name) is None]
 
 
 def _planned(connection: Connection, wanted: tuple[Api, ...]) -> tuple[tuple[Api, ...], Changes]:

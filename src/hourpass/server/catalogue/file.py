@@ -17,9 +17,12 @@ from hourpass.server.catalogue.model import (
     Scope,
     is_scope_name,
 )
+from hourpass.server.organizations.model import is_organization_id
 
 _KEY = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
-_API_MEMBERS = {"key", "identifier", "name", "base_url", "limit_per_minute", "scope"}
+_API_MEMBERS = {
+    *("key", "identifier", "name", "base_url", "limit_per_minute", "organizations", "scope"),
+}
 _SCOPE_MEMBERS = {"name", "description", "grants", "limit_per_minute"}
 
 
@@ -59,7 +62,11 @@ def write(apis: tuple[Api, ...]) -> str:
     for api in apis:
         lines += ["[[api]]", f"key = {_quoted(api.key)}"]
         lines += [f"identifier = {_quoted(api.identifier)}", f"name = {_quoted(api.name)}"]
-        lines += [f"base_url = {_quoted(api.base_url)}", *_limit_line(api.limit_per_minute), ""]
+        lines += [f"base_url = {_quoted(api.base_url)}", *_limit_line(api.limit_per_minute)]
+        if api.organizations is not None:
+            kept_to = ", ".join(_quoted(name) for name in sorted(api.organizations))
+            lines.append(f"organizations = [{kept_to}]")
+        lines.append("")
         for scope in api.scopes:
             lines += ["[[api.scope]]", f"name = {_quoted(scope.name)}"]
             lines.append(f"description = {_quoted(scope.description)}")
@@ -113,7 +120,27 @@ def _api(entry: Any, where: str, faults: list[str]) -> Api:
         base_url=base_url,
         scopes=tuple(_scope(scope, where, faults) for scope in scopes),
         limit_per_minute=_limit(entry, where, faults),
+        organizations=_organizations(entry, where, faults),
     )
+
+
+def _organizations(entry: dict[str, Any], where: str, faults: list[str]) -> frozenset[str] | None:
+    value = entry.get("organizations")
+    if value is None:
+        return None
+    if not isinstance(value, list) or not value:
+        faults.append(
+            f"{where}: organizations has to be a list of IDs, with at least one in it; "
+            "leave it out to open the API to all"
+        )
+        return None
+    ids = {name for name in value if isinstance(name, str) and is_organization_id(name)}
+    faults += [
+        f"{where}: organizations: an ID is 1-40 of a-z, 0-9 and -, not {printable(str(name), 50)}"
+        for name in value
+        if not isinstance(name, str) or name not in ids
+    ]
+    return frozenset(ids)
 
 
 def _scope(entry: Any, where: str, faults: list[str]) -> Scope:

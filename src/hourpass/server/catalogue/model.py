@@ -1,26 +1,27 @@
 """APIs, scopes and what a client may be granted. Pure."""
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from hourpass.oauth.grants import Grant
+from hourpass.server import rights
 from hourpass.server.audit.events import printable
 
 MANAGEMENT_KEY = "hourpass"
 RESERVED_PREFIX = "hourpass."
 INTROSPECT_PREFIX = "hourpass.introspect:"
 MANAGEMENT_SCOPES: dict[str, str] = {
-    "hourpass.clients:read": "List API clients and read them",
-    "hourpass.clients:write": "Create, change, rotate, suspend and delete API clients",
-    "hourpass.audit:read": "Read the audit trail",
-    "hourpass.catalogue:read": "Read the APIs and their scopes",
-    "hourpass.keys:read": "List signing keys",
-    "hourpass.keys:write": "Rotate signing keys",
-    "hourpass.operators:read": "List operators",
-    "hourpass.operators:write": "Invite, change and remove operators",
-    "hourpass.organizations:read": "See every organization",
-    "hourpass.organizations:write": "Create, change and suspend organizations",
+    rights.CLIENTS_READ: "List API clients and read them",
+    rights.CLIENTS_WRITE: "Create, change, rotate, suspend and delete API clients",
+    rights.AUDIT_READ: "Read the audit trail",
+    rights.CATALOGUE_READ: "Read the APIs and their scopes",
+    rights.KEYS_READ: "List signing keys",
+    rights.KEYS_WRITE: "Rotate signing keys",
+    rights.OPERATORS_READ: "List operators",
+    rights.OPERATORS_WRITE: "Invite, change and remove operators",
+    rights.ORGANIZATIONS_READ: "See every organization",
+    rights.ORGANIZATIONS_WRITE: "Create, change and suspend organizations",
 }
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9][a-z0-9._-]*")
@@ -46,6 +47,7 @@ class Api:
     """An API (RFC 8707 "resource"): what a token is for; `identifier` is its `aud`.
 
     `limit_per_minute` is how many requests each client may make that has no limit of its own.
+    `organizations` are the IDs of those that the API is kept to; None: it is open to all.
     """
 
     key: str
@@ -54,7 +56,12 @@ class Api:
     base_url: str
     scopes: tuple[Scope, ...] = ()
     limit_per_minute: int | None = None
+    organizations: frozenset[str] | None = None
     retired: bool = False
+
+    def may_be_granted_in(self, organization: str) -> bool:
+        """Whether clients of that organization may be given scopes of this API."""
+        return self.organizations is None or organization in self.organizations
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,25 +85,59 @@ class Catalogue:
         """Every value that `resource` may have (RFC 8707)."""
         return frozenset(api.identifier for api in self.apis) | {self.management_identifier}
 
+    def within(self, organization: str | None) -> "Catalogue":
+        """The catalogue as it is for whoever sees that one organization; None: every one.
+
+        An API that is kept to others is not in it, nor is the name of any other organization.
+        """
+        if organization is None:
+            return self
+        seen = (api for api in self.apis if api.may_be_granted_in(organization))
+        own = frozenset({organization})
+        return replace(
+            self,
+            apis=tuple(
+                api if api.organizations is None else replace(api, organizations=own)
+                for api in seen
+            ),
+        )
+
     @cached_property
     def grantable(self) -> frozenset[str]:
-        """Every scope that a client may be given now."""
+        """Every scope that a client may be given now, in one organization or another."""
         own = {s.name for api in self.apis for s in api.scopes if not s.retired}
         introspect = {INTROSPECT_PREFIX + api.key for api in self.apis if not api.retired}
         return frozenset(own | introspect | MANAGEMENT_SCOPES.keys())
 
-    def problem_with(self, wanted: frozenset[str], held: frozenset[str]) -> str | None:
-        """Why a client that holds `held` cannot be given `wanted`; None when it can."""
+    def problem_with(
+        self,
+        wanted: frozenset[str],
+        held: frozenset[str],
+        organization: str,
+        *,
+        sees_others: bool,
+    ) -> str | None:
+        """Why a client of `organization` that holds `held` cannot be given `wanted`, or None.
+
+        To whoever does not see other organizations (`sees_others`), what is kept to them is
+        in the very words of what does not exist.
+        """
         if not wanted:
             return "an API client needs at least one scope"
-        refused = sorted(wanted - held - self.grantable)
+        here = self.within(organization)
+        refused = sorted(wanted - held - here.grantable)
         if not refused:
             return None
-        retired = {s.name for api in self.apis for s in api.scopes if s.retired}
+        seen = self if sees_others else here
+        retired = {s.name for api in seen.apis for s in api.scopes if s.retired}
         first = refused[0]
         if first in retired:
             return f"the scope {first} is retired and cannot be granted any more"
-        if not self.apis:
+        if first in seen.grantable:
+            return (
+                f"the catalogue keeps the scope {first} to other organizations than {organization}"
+            )
+        if not seen.apis:
             return "the catalogue has no scopes yet; list them in hourpass.toml"
         return f"there is no scope {printable(first, 100)}; `hourpass scopes list` shows them"
 

@@ -136,7 +136,11 @@ def _server_url(document: dict[str, Any]) -> str | None:
         for name, variable in _table(server, "variables").items():
             if isinstance(variable, dict):
                 url = url.replace("{" + str(name) + "}", str(variable.get("default", "")))
-        if urlsplit(url).scheme in ("http", "https") and urlsplit(url).netloc and "{" not in url:
+        try:
+            parts = urlsplit(url)
+        except ValueError:  # `http://[`
+            continue
+        if parts.scheme in ("http", "https") and parts.netloc and "{" not in url:
             return url.rstrip("/")
     return None
 

@@ -15,8 +15,14 @@ from hourpass.server.db.schema import api_scope, client, client_scope, installat
 # one with more, scope by scope, where a count that has a limit soon reaches it.
 _FEW = 5000
 _HOLD_STILL = select(installation.c.id).with_for_update(read=True)
-_GRANTABLE = select(api_scope.c.name).where(
-    api_scope.c.name.in_(bindparam("names", expanding=True)), api_scope.c.retired_at.is_(None)
+_GRANTABLE_EVERYWHERE = (
+    select(api_scope.c.name)
+    .join(api_table)
+    .where(
+        api_scope.c.name.in_(bindparam("names", expanding=True)),
+        api_scope.c.retired_at.is_(None),
+        api_table.c.organizations.is_(None),
+    )
 )
 
 
@@ -41,6 +47,7 @@ def load(connection: Connection, management_identifier: str) -> Catalogue:
             base_url=row.base_url,
             scopes=tuple(scopes.get(row.key, ())),
             limit_per_minute=row.limit_per_minute,
+            organizations=_ids(row.organizations),
             retired=row.retired_at is not None,
         )
         for row in connection.execute(select(api_table).order_by(api_table.c.position))
@@ -48,8 +55,17 @@ def load(connection: Connection, management_identifier: str) -> Catalogue:
     return Catalogue(version=version, management_identifier=management_identifier, apis=apis)
 
 
+def _ids(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(json.loads(text))
+
+
 def problem_with(
-    connection: Connection, wanted: frozenset[str], held: frozenset[str]
+    connection: Connection,
+    wanted: frozenset[str],
+    held: frozenset[str],
+    organization: str,
+    *,
+    sees_others: bool,
 ) -> str | None:
     """`Catalogue.problem_with`, for whoever is about to grant: keeps `apply` out until the commit.
 
@@ -58,9 +74,10 @@ def problem_with(
     connection.execute(_HOLD_STILL)
     new = wanted - held
     plain = bool(wanted) and all(map(is_scope_name, new))  # no other text may reach a query
-    if plain and new == set(connection.scalars(_GRANTABLE, {"names": sorted(new)})):
+    if plain and new == set(connection.scalars(_GRANTABLE_EVERYWHERE, {"names": sorted(new)})):
         return None  # the usual case, without the whole catalogue
-    return load(connection, "").problem_with(wanted, held)
+    catalogue = load(connection, "")
+    return catalogue.problem_with(wanted, held, organization, sees_others=sees_others)
 
 
 def held_scopes(connection: Connection) -> frozenset[str]:
@@ -119,6 +136,9 @@ def replace(connection: Connection, apis: tuple[Api, ...], now: datetime) -> Non
                 base_url=api.base_url,
                 position=position,
                 limit_per_minute=api.limit_per_minute,
+                organizations=(
+                    None if api.organizations is None else json.dumps(sorted(api.organizations))
+                ),
                 retired_at=now if api.retired else None,
             )
         )

@@ -11,6 +11,7 @@ def api_as_json(api: Api) -> dict[str, object]:
         "name": api.name,
         "base_url": api.base_url,
         "limit_per_minute": api.limit_per_minute,
+        "organizations": organizations_as_json(api),
         "retired": api.retired,
         "scopes": [
             {
@@ -23,3 +24,8 @@ def api_as_json(api: Api) -> dict[str, object]:
             for scope in api.scopes
         ],
     }
+
+
+def organizations_as_json(api: Api) -> list[str] | None:
+    """The IDs of the organizations that the API is kept to."""
+    return None if api.organizations is None else sorted(api.organizations)

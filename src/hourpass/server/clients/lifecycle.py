@@ -11,26 +11,26 @@ and but for `suspend` and `revoke_tokens`, by which a leak is stopped, the calle
 management scope that the client holds before and after.
 """
 
-import secrets as random
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Detail, Event, Origin, printable, rfc3339
 from hourpass.server.catalogue import store as catalogue
-from hourpass.server.clients import model, once, secrets, store
-from hourpass.server.clients.model import KEEP, BadInput, Client, Conflict, Keep
-from hourpass.server.clients.once import Once
+from hourpass.server.clients import idempotency, model, secrets, store
+from hourpass.server.clients.idempotency import IdempotencyKey
+from hourpass.server.clients.model import KEEP, Client, Keep
 from hourpass.server.clients.secrets import ClientCredential, Secret
 from hourpass.server.db.engine import Database
 from hourpass.server.keys.keyring import Keyring
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import DEFAULT
-from hourpass.server.refused import Forbidden, Missing, Stale
+from hourpass.server.organizations.operations import UnknownOrganization
+from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
 from hourpass.server.rights import CLIENTS_WRITE
 
-_ID_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _ATTEMPTS = 10
 MAX_URL = 500
 
@@ -40,10 +40,6 @@ class NotFound(Missing):
 
     def __init__(self, client_id: str) -> None:
         super().__init__(f"there is no API client {printable(client_id, 40)}")
-
-
-class UnknownOrganization(BadInput):
-    """A new client's organization does not exist, or not for the caller."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,36 +68,42 @@ def create(
     new: NewClient,
     by: Origin,
     *,
-    idempotency: Once | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> WithSecret:
     """Register a client. The secret is in the answer and nowhere else.
 
-    Raises BadInput, UnknownOrganization, Forbidden; with `idempotency` also DoneBefore, KeyReused
-    and StillRunning.
+    Raises BadInput, UnknownOrganization, Forbidden; with `idempotency_key` also DoneBefore,
+    KeyReused and StillRunning.
     """
     by.rights.need(CLIENTS_WRITE)
     name = model.checked_name(new.name)
     description = model.checked_description(new.description)
     limit = model.checked_limit(new.limit_per_minute)
     secret, credential = _new_secret(keyring)
-    with once.running(idempotency), database.write() as connection:
+    with idempotency.running(idempotency_key), database.write() as connection:
         now = database.now(connection)
-        once.check(connection, idempotency, now)
+        idempotency.check(connection, idempotency_key, now)
         organization = printable(new.organization, 40)
         if (
             organization != new.organization
             or not by.rights.sees(organization)
             or not organizations.get(connection, organization)
         ):
-            raise UnknownOrganization("organization", f"there is no organization {organization!r}")
+            raise UnknownOrganization(new.organization)
         if not by.rights.changes(organization):
             raise Forbidden(f"this caller may not change the organization {organization}")
-        problem = catalogue.problem_with(connection, new.scopes, frozenset())
+        problem = catalogue.problem_with(
+            connection,
+            new.scopes,
+            frozenset(),
+            organization,
+            sees_others=by.rights.sees_every_organization,
+        )
         if problem is not None:
             raise BadInput("scopes", problem)
         _may_give(by, new.scopes)
         client = Client(
-            client_id=model.ID_PREFIX + "".join(random.choice(_ID_LETTERS) for _ in range(20)),
+            client_id=identifiers.new_id(model.ID_PREFIX),
             organization=new.organization,
             name=name,
             description=description,
@@ -119,7 +121,7 @@ def create(
             **({} if limit is None else {"limit_per_minute": limit}),
         }
         audit.record(connection, [_event(Event.CLIENT_CREATED, client, by, detail)], now)
-        once.done(connection, idempotency, client.client_id, now)
+        idempotency.done(connection, idempotency_key, client.client_id, now)
     return WithSecret(client=client, secret=secret)
 
 
@@ -168,21 +170,12 @@ def update(
     return _change(database, client_id, by, decide)
 
 
-def set_scopes(
-    database: Database,
-    client_id: str,
-    scopes: frozenset[str],
-    by: Origin,
-    *,
-    expected_version: int | None = None,
-) -> Client:
+def set_scopes(database: Database, client_id: str, scopes: frozenset[str], by: Origin) -> Client:
     """Replace the scopes; the secret stays, the next token has them.
 
-    Raises NotFound, Forbidden, BadInput. With `expected_version` raises Stale when the client is
-    not at that version any more.
+    Raises NotFound, Forbidden, BadInput.
     """
-    expected = None if expected_version is None else frozenset({expected_version})
-    return update(database, client_id, by, scopes=scopes, expected_versions=expected)
+    return update(database, client_id, by, scopes=scopes)
 
 
 def rotate_secret(
@@ -192,12 +185,12 @@ def rotate_secret(
     by: Origin,
     *,
     revoke_live_tokens: bool = False,
-    idempotency: Once | None = None,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> WithSecret:
     """A new secret; the old one fails from now on, the client ID stays.
 
     Raises NotFound, Forbidden; Conflict when the client has expired or another rotation was
-    faster; with `idempotency` also DoneBefore, KeyReused and StillRunning.
+    faster; with `idempotency_key` also DoneBefore, KeyReused and StillRunning.
     """
     secret, credential = _new_secret(keyring)
     replaced: list[tuple[ClientCredential, ...]] = []
@@ -213,8 +206,8 @@ def rotate_secret(
         detail = {"revoke_live_tokens": revoke_live_tokens}
         return after, [_event(Event.CLIENT_SECRET_ROTATED, after, by, detail)]
 
-    with once.running(idempotency):
-        client = _change(database, client_id, by, decide, idempotency=idempotency)
+    with idempotency.running(idempotency_key):
+        client = _change(database, client_id, by, decide, idempotency_key=idempotency_key)
     return WithSecret(client=client, secret=secret)
 
 
@@ -231,7 +224,7 @@ def suspend(
         detail = {"revoke_live_tokens": revoke_live_tokens}
         return after, [_event(Event.CLIENT_SUSPENDED, after, by, detail)]
 
-    return _change(database, client_id, by, decide, is_free=True)
+    return _change(database, client_id, by, decide, needs_its_scopes=False)
 
 
 def activate(database: Database, client_id: str, by: Origin) -> Client:
@@ -258,7 +251,7 @@ def revoke_tokens(database: Database, client_id: str, by: Origin) -> Client:
         detail = {"token_generation": after.token_generation}
         return after, [_event(Event.CLIENT_TOKENS_REVOKED, after, by, detail)]
 
-    return _change(database, client_id, by, decide, is_free=True)
+    return _change(database, client_id, by, decide, needs_its_scopes=False)
 
 
 def report_leak(
@@ -294,7 +287,7 @@ def report_leak(
         return after, events
 
     try:
-        _change(database, client_id, by, decide, is_free=True)
+        _change(database, client_id, by, decide, needs_its_scopes=False)
     except NotFound:
         return  # deleted in the meantime
 
@@ -331,32 +324,38 @@ def _change(
     by: Origin,
     decide: Callable[[Client, datetime], tuple[Client, list[AuditEvent]]],
     *,
-    is_free: bool = False,
-    idempotency: Once | None = None,
+    needs_its_scopes: bool = True,
+    idempotency_key: IdempotencyKey | None = None,
 ) -> Client:
     """Read, decide, compare-and-swap; once more on the new state when somebody was faster.
 
-    `is_free`: the caller need not hold the client's management scopes.
+    `needs_its_scopes`: the caller must hold the client's management scopes.
     """
     for _ in range(_ATTEMPTS):
         before = read(database, client_id, by)
         _may_change(by, before)
-        if not is_free:
+        if needs_its_scopes:
             _may_hold(by, before.scopes)
         with database.write() as connection:
             now = database.now(connection)
-            once.check(connection, idempotency, now)
+            idempotency.check(connection, idempotency_key, now)
             after, events = decide(before, now)
             if after is before:
                 return before
             if after.scopes != before.scopes:
-                problem = catalogue.problem_with(connection, after.scopes, before.scopes)
+                problem = catalogue.problem_with(
+                    connection,
+                    after.scopes,
+                    before.scopes,
+                    before.organization,
+                    sees_others=by.rights.sees_every_organization,
+                )
                 if problem is not None:
                     raise BadInput("scopes", problem)
                 _may_give(by, after.scopes - before.scopes)
             if store.save(connection, before, after):
                 audit.record(connection, events, now)
-                once.done(connection, idempotency, client_id, now)
+                idempotency.done(connection, idempotency_key, client_id, now)
                 return after
     raise Conflict("this API client is being changed by others; try again")
 

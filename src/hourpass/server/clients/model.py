@@ -16,22 +16,22 @@ from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
 from hourpass.limits.rules import MAX_PER_MINUTE, is_limit
+from hourpass.server import identifiers
 from hourpass.server.audit.events import Actor, printable
 from hourpass.server.clients.secrets import ClientCredential
-from hourpass.server.refused import BadInput as BadInput
-from hourpass.server.refused import Conflict as Conflict
+from hourpass.server.refused import BadInput, Conflict
 
 MAX_NAME = 100
 MAX_DESCRIPTION = 1000
 MAX_EXPIRES_IN_DAYS = 3650
 ID_PREFIX = "m2m_"
 _MAX_SEARCHED = 8
-_CLIENT_ID = re.compile(ID_PREFIX + r"[0-9a-hjkmnp-tv-z]{20}")
+_CLIENT_ID = re.compile(ID_PREFIX + identifiers.FORM)
 _LETTERS = re.compile(r"[^\W_]+")
 
 
 class Status(StrEnum):
-    """The seed's table, less *deleted*, which has no row."""
+    """The states of a client that has a row; one that was deleted has none."""
 
     ACTIVE = "active"
     SUSPENDED = "suspended"
@@ -134,10 +134,13 @@ class Client:
         """Not to be activated until the secret was rotated; a second report changes nothing."""
         if self.leaked_at is not None:
             return self
-        leaked = replace(self, leaked_at=now)
-        if suspend:
-            return replace(leaked.suspended(now, revoke_live_tokens=True), version=self.version + 1)
-        return replace(leaked, version=self.version + 1)
+        if not suspend:
+            return self._changed(leaked_at=now)
+        return self._changed(
+            leaked_at=now,
+            suspended_at=self.suspended_at or now,
+            token_generation=self.token_generation + 1,
+        )
 
     def with_tokens_revoked(self) -> "Client":
         """Online checks refuse every token issued so far."""

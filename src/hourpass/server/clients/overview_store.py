@@ -1,4 +1,4 @@
-"""Figures over all clients of a place, each from an index: fast at a million clients.
+"""Figures over all clients of an organization, each from an index: fast at a million clients.
 
 Everywhere `organization` None stands for all organizations.
 """
@@ -34,15 +34,15 @@ def count_by_status(
 
     The few that expire or are suspended have indexes of their own; the rest are active.
     """
-    place = [] if organization is None else [table.c.organization == organization]
-    total = _count(connection, *place)
+    there = [] if organization is None else [table.c.organization == organization]
+    total = _count(connection, *there)
     if organization is not None and total > _LARGE:
-        place = [_without_index(organization)]
+        there = [_without_index(organization)]
     gone = table.c.expires_at <= now
     suspended = table.c.suspended_at.is_not(None)
-    expired = _count(connection, gone, *place)
-    stopped = _count(connection, suspended, *place)
-    both = _count(connection, suspended, gone, *place)  # an expired client is expired
+    expired = _count(connection, gone, *there)
+    stopped = _count(connection, suspended, *there)
+    both = _count(connection, suspended, gone, *there)  # an expired client is expired
     return {
         Status.ACTIVE: total - expired - (stopped - both),
         Status.SUSPENDED: stopped - both,

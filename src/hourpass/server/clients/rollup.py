@@ -11,11 +11,11 @@ from datetime import datetime, timedelta
 from hourpass.server.clients import usage_store
 from hourpass.server.clients.usage import HOURS_KEPT, Per
 from hourpass.server.db.engine import Database
+from hourpass.server.db.steps import Pace
 
 # A day later than anybody can ask for them: nobody sees a day that is half summed.
 _ROLLED_UP_AFTER = HOURS_KEPT + timedelta(days=1)
 _WITHIN_S = 0.5
-_STEP_S = 0.02  # of the write lock, which on SQLite everybody else waits for; never above 0.1
 _FEWEST, _MOST = 10, 1000  # clients in a step
 
 
@@ -28,21 +28,19 @@ def roll_up(database: Database) -> bool:
     with database.read() as connection:
         before = Per.DAY.beginning(database.now(connection)) - _ROLLED_UP_AFTER
     end = time.monotonic() + _WITHIN_S
-    clients = _FEWEST
+    pace = Pace(_FEWEST, _MOST)
     day = _next_day(database, None, before)
     while day is not None:
         with database.write() as connection:
             if not usage_store.take_turn(connection):
                 return False
             began_at = time.monotonic()
-            rolled_up = usage_store.roll_up(connection, day, limit=clients)
+            rolled_up = usage_store.roll_up(connection, day, limit=pace.size)
         took = time.monotonic() - began_at
         if not rolled_up:
             day = _next_day(database, day, before)
-        elif took > _STEP_S:
-            clients = max(_FEWEST, clients // 2)
-        elif took < _STEP_S / 2:
-            clients = min(_MOST, clients * 2)
+        else:
+            pace.took(took)
         if day is not None and time.monotonic() > end:
             return True
         time.sleep(took)  # tokens go first

@@ -9,24 +9,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hourpass.oauth import secret_format
+from hourpass.server.hidden import Hidden
 
 
-class Secret:
-    """A client secret in memory; its repr hides it, and it cannot be formatted by accident."""
+class Secret(Hidden):
+    """A client secret."""
 
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text: for the one answer that shows it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "…"
-
-    __str__ = __repr__
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -233,9 +233,10 @@ def _status(
 def _in_or(
     connection: Connection, found: Select[int], condition: ColumnElement[bool]
 ) -> ColumnElement[bool]:
-    """Among the numbers found by an index on a time if they are few, for they have to be sorted.
+    """If few rows match, take their numbers from the time index; else use `condition`.
 
-    Else the same condition, so written that no index on the time can serve it.
+    It says the same as `found`, written so that no time index serves it: many numbers from one
+    would have to be sorted first.
     """
     return table.c.seq.in_(found) if _are_few(connection, found) else condition
 

@@ -7,7 +7,7 @@ from hourpass.server.clients.model import Client
 
 
 def as_json(client: Client, now: datetime, last_token_at: datetime | None) -> dict[str, object]:
-    """The contract's client, and its limit. Holds no secret: there is none to hold."""
+    """A client as the management API answers it. Holds no secret: there is none to hold."""
     by = client.created_by
     return {
         "client_id": client.client_id,

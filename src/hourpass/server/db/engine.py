@@ -13,11 +13,14 @@ from sqlalchemy.exc import (
     DBAPIError,
     InterfaceError,
     OperationalError,
-    SQLAlchemyError,
 )
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 _NOW = select(func.clock_timestamp())
+
+BUDGET_S = 2.0
+"""How long anybody who asks waits for the database; then the answer is that it is not available,
+whatever becomes of the statement."""
 
 PATIENCE_S: ContextVar[float | None] = ContextVar("PATIENCE_S", default=None)
 """How long a statement may take in this context (and in threads begun in it) when the database
@@ -94,14 +97,15 @@ def in_our_words() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, NoConnectionFree) as fault:
-        raise DatabaseUnavailable(_first_line(fault)) from fault
+        raise DatabaseUnavailable(first_line(fault)) from fault
     except DBAPIError as fault:
         # SQLite says exactly DatabaseError of a file that is damaged, or no database at all.
         if fault.connection_invalidated or type(fault) is DatabaseError:
-            raise DatabaseUnavailable(_first_line(fault)) from fault
+            raise DatabaseUnavailable(first_line(fault)) from fault
         raise
 
 
-def _first_line(fault: SQLAlchemyError) -> str:
+def first_line(fault: Exception) -> str:
+    """What a driver says of a failure, without the hints and positions below."""
     original = getattr(fault, "orig", None) or fault
     return (str(original).strip().splitlines() or [type(original).__name__])[0]

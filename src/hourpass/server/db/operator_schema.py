@@ -129,7 +129,7 @@ operator_challenge = Table(
     Column("expires_at", Moment, nullable=False, index=True),
 )
 
-# One counter an account; those for addresses that are no account's share a fixed number of rows.
+# One counter an account, be it an operator's or an address that is nobody's; bounded in number.
 sign_in_failure = Table(
     "sign_in_failure",
     metadata,

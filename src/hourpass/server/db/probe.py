@@ -3,10 +3,8 @@
 A look blocks for as long as the database does; it takes no lock that a commit could wait for.
 """
 
-import contextlib
 import logging
 import os
-import socket
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,7 +13,9 @@ import psycopg
 
 from hourpass.server.db import postgres
 from hourpass.server.db import sqlite as embedded
+from hourpass.server.db.engine import first_line
 from hourpass.server.db.migrate import NEWER_WARNING, NEWEST
+from hourpass.server.db.postgres_lines import shut_down
 
 PARTS = ("database", "writes", "schema", "durability")
 """What is looked at: does it answer, does it take writes, is it migrated, does it keep them?"""
@@ -69,16 +69,11 @@ class PostgresProbe:
             return self._looked_at(self._connection)
         except (psycopg.Error, OSError) as fault:
             self.close()
-            lines = str(fault).strip().splitlines()
-            raise Unreachable(lines[0] if lines else type(fault).__name__) from fault
+            raise Unreachable(first_line(fault)) from fault
 
     def abandon(self) -> None:
         """See `Probe`."""
-        connection = self._connection
-        with contextlib.suppress(psycopg.Error, OSError):
-            if connection is not None:
-                with socket.socket(fileno=os.dup(connection.fileno())) as line:
-                    line.shutdown(socket.SHUT_RDWR)
+        shut_down(self._connection)
 
     def close(self) -> None:
         """See `Probe`."""

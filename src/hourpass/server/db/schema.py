@@ -177,6 +177,7 @@ api = Table(
     Column("position", Integer, nullable=False),
     Column("retired_at", Moment),
     Column("limit_per_minute", Integer),
+    Column("organizations", Text),
 )
 
 api_scope = Table(

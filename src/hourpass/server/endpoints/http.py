@@ -25,6 +25,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 Networks = Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]
 
 BODY_TIMEOUT_S = 10.0
+MAX_HOPS = 32  # of X-Forwarded-For: 8 KiB of trusted ones cost the event loop milliseconds
 # An extension of the ASGI scope: write(status, head, more headers, body) → whether it did.
 WRITE_WHOLE = "hourpass.write_whole"
 # Another: gives an asyncio.Event that is set when the server begins to end.
@@ -185,7 +186,8 @@ def caller_address(scope: Mapping[str, Any], trusted: Networks) -> str:
     """The caller's IP address.
 
     The peer's, unless the peer is a trusted proxy: then the last address in X-Forwarded-For
-    that no trusted proxy wrote. Used for audit and limits only, never to decide who may.
+    that no trusted proxy wrote, of the last `MAX_HOPS`. Used for audit and limits only, never to
+    decide who may.
     """
     client = scope.get("client")
     peer = client[0] if client else ""
@@ -193,7 +195,7 @@ def caller_address(scope: Mapping[str, Any], trusted: Networks) -> str:
     if not networks or not _is_in(peer, networks):
         return peer
     forwarded = b",".join(all_of(scope["headers"], b"x-forwarded-for"))
-    for hop in reversed(forwarded.decode("latin-1").split(",")):
+    for hop in reversed(forwarded.decode("latin-1").rsplit(",", MAX_HOPS)):
         address = _address(hop.strip())
         if address is None:
             return peer
@@ -204,6 +206,8 @@ def caller_address(scope: Mapping[str, Any], trusted: Networks) -> str:
 
 
 def _address(text: str) -> str | None:
+    if "%" in text:  # what follows it, a zone, can be any text
+        return None
     try:
         return str(ipaddress.ip_address(text))
     except ValueError:

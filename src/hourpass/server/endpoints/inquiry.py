@@ -44,7 +44,7 @@ from hourpass.server.tokens.live import Known, LiveChecks
 from hourpass.server.tokens.standing import refuse_fallen
 from hourpass.server.tokens.standing_store import Seen
 
-_PLACES = 2
+_SLOTS = 2
 _HEADERS = [JSON, *NO_STORE]
 _HEAD = joined(_HEADERS)
 _INACTIVE = json_bytes(introspect.INACTIVE)
@@ -142,7 +142,7 @@ def introspection(issuer: str) -> InquiryAnswer:
 def revocation(database: Database) -> InquiryAnswer:
     """Revokes the caller's own token; any other is answered alike, and nothing is done."""
 
-    gate = Gate(_PLACES)
+    gate = Gate(_SLOTS)
 
     async def answer(caller: Client, asked: Asked, request_id: str, ip: str) -> bytes:
         claims, _, _ = asked

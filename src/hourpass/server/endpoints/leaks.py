@@ -34,7 +34,7 @@ from hourpass.server.rights import FULL
 from hourpass.server.tokens.refusals import address_block
 
 MAX_BODY = 16 * 1024
-PLACES = 2
+SLOTS = 2
 PER_ADDRESS = 10
 PER_PROCESS = 1000  # a minute: also bounds how many addresses are kept in mind
 _ACCEPTED = Answer(202, [JSON, *NO_STORE], b"{}")
@@ -64,7 +64,7 @@ class LeaksEndpoint:
         self._trusted = tuple(trusted_proxies)
         self._suspend = suspend
         self._limiter = Limiter()
-        self._gate = Gate(PLACES)
+        self._gate = Gate(SLOTS)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One report, to its answer."""

@@ -20,9 +20,9 @@ from hourpass.oauth import scope as scope_syntax
 from hourpass.oauth.errors import (
     InsufficientScope,
     InvalidRequest,
-    InvalidToken,
     OAuthError,
     RateLimited,
+    WrongAudience,
 )
 from hourpass.oauth.grants import AmbiguousPath
 from hourpass.server.endpoints.http import (
@@ -116,7 +116,7 @@ class VerifyEndpoint:
         refuse_fallen(claims, standing)
         opened = known.apis.get(forwarded.api, opened)
         if opened.api.identifier not in claims.audiences:
-            raise InvalidToken("the access token is for another API", detail="aud")
+            raise WrongAudience(detail="aud")
         method, target = forwarded.request()
         try:
             granting = opened.granted.scopes_for(method, target)

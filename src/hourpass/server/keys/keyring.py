@@ -61,3 +61,10 @@ def load(connection: Connection, master: MasterKeys, now: datetime) -> Keyring:
     if version is None or not peppers:
         raise LookupError("this database holds no installation")
     return Keyring(version=version, keys=keys, peppers=peppers, private=private)
+
+
+def own_key(connection: Connection, master: MasterKeys) -> bytes:
+    """The installation's own 32 bytes, which never change: for cursors, and for names that only
+    it can make. Raises WrongMasterKey."""
+    sealed = store.sealed(connection, store.CURSOR)
+    return master.unseal(store.CURSOR, "1", sealed[store.CURSOR, "1"])

@@ -32,7 +32,7 @@ def register(
     dialect: Dialect,
     pids: Pids,
 ) -> None:
-    """Have them all answer for this registry."""
+    """Register all that is asked at a scrape."""
     registry.register(_Installation(readiness, figures, dialect))
     registry.register(_Processes(pids))
 
@@ -120,5 +120,5 @@ class _Processes(Collector):
 
 
 def this_process() -> Iterable[int]:
-    """Where there is only one."""
+    """The processes of a server that is only one."""
     return (os.getpid(),)

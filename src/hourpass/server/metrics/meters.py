@@ -1,10 +1,10 @@
 """What one process counts.
 
-The commit thread tells of whole batches. What is counted for single requests is counted in plain
-dicts, and carried over here once a second and before each scrape: a token pays nothing.
+The commit thread reports whole batches. Single requests are counted in plain dicts, which are
+carried over to the metrics once a second and before each scrape: so they cost a token nothing.
 
-Import this only when metrics are wanted, and in several processes only once `shared` has said
-where they count together: prometheus_client asks that when it is loaded.
+Import this only when metrics are wanted, and with several processes only after `shared` has set
+the folder where they count together: prometheus_client reads it when it is loaded.
 """
 
 import logging
@@ -15,10 +15,12 @@ from collections.abc import Callable, Mapping, Sequence
 import prometheus_client
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from hourpass.server.routes import NAMES
 from hourpass.server.tokens.commit import Outcome
 from hourpass.server.tokens.exchange import Issued, Refused
 
 EVERY_S = 1.0
+UNWELL = "hourpass_processes_unwell"
 REASONS = (
     "unknown_client",
     "wrong_secret",
@@ -37,6 +39,9 @@ REASONS = (
     "server_error",
 )
 OTHER = "other"
+_ALERTED = ("500", "503")
+"""The statuses whose growth raises an alert. Of a series that begins at 1 Prometheus knows no
+growth, so these are there from the start, at 0."""
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 _SECONDS = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2)
 _CHECKS = {
@@ -98,6 +103,12 @@ class Meters:
             registry=registry,
             multiprocess_mode="livesum",
         )
+        self._unwell = Gauge(
+            UNWELL,
+            "Processes of this node that answer no token request now; their logs say why.",
+            registry=registry,
+            multiprocess_mode="livesum",
+        )
         self._responses = Counter(
             "hourpass_http_responses",
             "Answers to requests.",
@@ -114,11 +125,15 @@ class Meters:
         self._carried: dict[tuple[str, ...], int] = {}
         self._outcomes: Mapping[str, Mapping[str, int]] = {}
         self._queues: Mapping[str, Callable[[], int]] = {}
+        self._fault: Callable[[], str] = str
         for reason in (*REASONS, OTHER):
             self._refused.labels(reason)
         for endpoint, outcomes in _CHECKS.items():
             for outcome in (*outcomes, OTHER):
                 self._checks.labels(endpoint, outcome)
+        for endpoint in NAMES:
+            for status in _ALERTED:
+                self._responses.labels(endpoint, status)
         self._responses.labels("token", "200")
 
     def watch(
@@ -126,12 +141,14 @@ class Meters:
         *,
         outcomes: Mapping[str, Mapping[str, int]],
         queues: Mapping[str, Callable[[], int]],
+        fault: Callable[[], str],
     ) -> None:
-        """Where to look: outcomes of online checks by endpoint, and how many wait in a queue.
+        """Set what `carry_over` reads: outcomes of online checks by endpoint, lengths of queues,
+        and why no token request can be answered (empty: they can).
 
         The tallies only grow, and only in the event loop's thread.
         """
-        self._outcomes, self._queues = outcomes, queues
+        self._outcomes, self._queues, self._fault = outcomes, queues, fault
         self.carry_over()
 
     def batch(self, outcomes: Sequence[Outcome | Exception], seconds: float) -> None:
@@ -151,8 +168,9 @@ class Meters:
         self._over_budget.inc()
 
     def carry_over(self) -> None:
-        """What was counted since the last time."""
+        """Add to the metrics what was counted since the last call."""
         with self._lock:
+            self._unwell.set(bool(self._fault()))
             for queue, waiting in self._queues.items():
                 self._waiting.labels(queue).set(waiting())
             for (endpoint, status), count in self.responses.copy().items():

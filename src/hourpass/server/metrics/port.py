@@ -35,7 +35,7 @@ class MetricsPort:
         *,
         before: Callable[[], None] | None = None,
     ) -> None:
-        """`before` is called for every scrape."""
+        """`before` is called before each scrape."""
         self._metrics = make_wsgi_app(registry)
         self._readiness = readiness
         self._before = before
@@ -47,7 +47,7 @@ class MetricsPort:
         self._thread.daemon = True
 
     def start(self) -> None:
-        """Answer, in threads: after a fork, not before."""
+        """Begin to answer, in threads: call it after a fork, not before."""
         self._thread.start()
 
     def close(self) -> None:
@@ -87,7 +87,7 @@ class _Handler(WSGIRequestHandler):
 
 
 class _Listener(ThreadingMixIn, WSGIServer):
-    """At most eight answers at once; who comes then has to come again."""
+    """At most eight answers at once; further connections are closed."""
 
     daemon_threads = True
 

@@ -15,7 +15,7 @@ from types import FrameType
 
 from hourpass.server.context import SERVER_BUSY_TIMEOUT_S, Context, open_database
 from hourpass.server.metrics import collectors
-from hourpass.server.metrics.meters import Meters
+from hourpass.server.metrics.meters import UNWELL, Meters
 from hourpass.server.metrics.port import MetricsPort
 from hourpass.server.metrics.shared import SharedCounting
 from hourpass.server.metrics.store import Figures
@@ -37,17 +37,23 @@ def of_this_process(
 
 
 def beside(context: Context, listener: socket.socket, counting: SharedCounting) -> int:
-    """Be the process beside several, until SIGTERM and until they have ended; the exit status.
+    """Serve the port for several workers, until SIGTERM and until they have ended; the exit status.
 
     Call it in the main thread of a process of its own.
     """
     database = open_database(context.settings, busy_timeout_s=SERVER_BUSY_TIMEOUT_S)
 
+    counted = counting.registry()
+
     def workers() -> str:
         return "" if any(counting.pids()) else "no worker is running"
 
+    def commits() -> str:
+        unwell = int(counted.get_sample_value(UNWELL) or 0)
+        return f"{unwell} of the workers answer no token request: see the log" if unwell else ""
+
     # That the schema is a newer version's is told by whoever started the workers.
-    ready = readiness(context.settings, {"workers": workers}, saw_newer=True)
+    ready = readiness(context.settings, {"commits": commits, "workers": workers}, saw_newer=True)
     ending = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:

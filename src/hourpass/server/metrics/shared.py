@@ -1,7 +1,7 @@
 """Where several processes of a node count together.
 
-Each process counts in files of its own in one folder, and the parent adds them up. The folder is
-in memory where the platform has such a place: a full disk must not stop the counting.
+Each process counts in files of its own in one folder; the process of the metrics port adds them
+up. The folder is in memory where the platform has such a place: a full disk must not stop it.
 """
 
 import contextlib
@@ -39,7 +39,7 @@ class SharedCounting:
         os.environ[_VARIABLE] = str(self.folder)
 
     def registry(self) -> "CollectorRegistry":
-        """What all processes counted; to be asked in the parent."""
+        """What all processes counted, added up."""
         from prometheus_client import CollectorRegistry
         from prometheus_client.multiprocess import MultiProcessCollector
 
@@ -53,7 +53,7 @@ class SharedCounting:
         return [int(pid) for pid in set(found) if _runs(int(pid))]
 
     def all_pids(self) -> list[int]:
-        """Them, the process that asks and its parent."""
+        """Those of `pids`, the calling process and its parent."""
         return [*self.pids(), os.getpid(), os.getppid()]
 
     def forget(self, pid: int) -> None:
@@ -86,8 +86,9 @@ def _remove_abandoned(where: Path) -> None:
 
 
 def _hold(folder: Path) -> int | None:
-    """What keeps a folder for as long as this process or one forked from it lives; None where
-    others keep it.
+    """Lock a folder for as long as this process or one forked from it lives; None: others hold it.
+
+    Returns the file descriptor that holds the lock.
     """
     import fcntl  # not on every system; where it is missing there are no several processes
 

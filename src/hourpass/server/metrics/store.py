@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from hourpass.server.audit import partitions
+from hourpass.server.audit import partition_store
 from hourpass.server.clients import overview_store
 from hourpass.server.db.engine import Database, DatabaseUnavailable
 from hourpass.server.keys import model
@@ -67,7 +67,7 @@ def _rotation(connection: Connection, now: datetime) -> Samples:
 
 
 def _elsewhere(connection: Connection, _now: datetime) -> Samples:
-    return {(): partitions.rows_elsewhere(connection)}
+    return {(): partition_store.rows_elsewhere(connection)}
 
 
 FIGURES = (

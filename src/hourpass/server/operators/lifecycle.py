@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import SYSTEM, AuditEvent, Detail, Event, Origin
 from hourpass.server.db.engine import Database
@@ -65,12 +66,14 @@ class Invited:
     link: OneTimeLink | None
 
 
-def set_role(database: Database, email: str, place: str | None, role: Role, by: Origin) -> Invited:
-    """Give a person a role in a place, inviting whoever is new.
+def set_role(
+    database: Database, email: str, organization: str | None, role: Role, by: Origin
+) -> Invited:
+    """Give a person a role in an organization, inviting whoever is new.
 
     Links go to whoever asks, so an account proves to others only what its inviter says of it.
-    Who brings an existing one into a place, or one that a link can still open, must therefore
-    be able to do all that the account can then do. An older link is dead then.
+    Who brings an existing one into an organization, or one that a link can still open, must
+    therefore be able to do all that the account can then do. An older link is dead then.
     Raises BadInput, Conflict, NotAllowed.
     """
     email = model.normal_email(email)
@@ -78,40 +81,42 @@ def set_role(database: Database, email: str, place: str | None, role: Role, by: 
         store.take_turn(connection)
         now = database.now(connection)
         powers = powers_of(connection, by)
-        _require_place(connection, place)
+        _require_there(connection, organization)
         before = store.by_email(connection, email)
         if before is None:
-            model.require_may_set(powers, place, None, role)
+            model.require_may_set(powers, organization, None, role)
             operator = Operator(
-                operator_id=tokens.new_id("opr_"),
+                operator_id=identifiers.new_id("opr_"),
                 email=email,
-                roles={place: role},
+                roles={organization: role},
                 created_at=now,
                 created_by=by.actor,
             )
             store.add(connection, operator)
-            return _invited(connection, operator, place, role, by, now)
-        old = before.roles.get(place)
-        model.require_may_set(powers, place, old, role)
-        operator = before.with_role(place, role)
+            return _invited(connection, operator, organization, role, by, now)
+        old = before.roles.get(organization)
+        model.require_may_set(powers, organization, old, role)
+        operator = before.with_role(organization, role)
         link = store.open_link(connection, operator.operator_id, now)
         if link is not None or operator.activated_at is None or old is None:
             _require_may_vouch(powers, operator)
         if old is not role:
             _require_owner_left(connection, before, operator)
-            store.set_role(connection, operator.operator_id, place, role)
+            store.set_role(connection, operator.operator_id, organization, role)
         if operator.activated_at is None:
-            return _invited(connection, operator, place, role, by, now)
+            return _invited(connection, operator, organization, role, by, now)
         if old is not role:
             detail: Detail = {"role": role.value, "role_before": old.value if old else None}
-            _record(connection, Event.OPERATOR_UPDATED, operator, place, by, now, detail)
+            _record(connection, Event.OPERATOR_UPDATED, operator, organization, by, now, detail)
         if link is not None and old is not role:
             store.drop_links(connection, operator.operator_id)
         return Invited(operator=operator, link=None)
 
 
-def take_role(database: Database, email: str, place: str | None, by: Origin) -> Operator | None:
-    """Take the role in a place away; None when it was the last one and the person is gone.
+def take_role(
+    database: Database, email: str, organization: str | None, by: Origin
+) -> Operator | None:
+    """Take the role in an organization away; None when it was the last one and the person is gone.
 
     Raises NotFound, Conflict, NotAllowed.
     """
@@ -120,18 +125,18 @@ def take_role(database: Database, email: str, place: str | None, by: Origin) -> 
         now = database.now(connection)
         powers = powers_of(connection, by)
         before = _visible(connection, email, powers)
-        old = before.roles.get(place)
+        old = before.roles.get(organization)
         if old is None:
             raise NotFound
-        model.require_may_set(powers, place, old, None)
-        after = before.with_role(place, None)
+        model.require_may_set(powers, organization, old, None)
+        after = before.with_role(organization, None)
         _require_owner_left(connection, before, after)
         if not after.roles:
             _remove(connection, before, by, now)
             return None
-        store.set_role(connection, before.operator_id, place, None)
+        store.set_role(connection, before.operator_id, organization, None)
         detail: Detail = {"role": None, "role_before": old.value}
-        _record(connection, Event.OPERATOR_UPDATED, after, place, by, now, detail)
+        _record(connection, Event.OPERATOR_UPDATED, after, organization, by, now, detail)
         return after
 
 
@@ -259,7 +264,7 @@ def _set_up(
     if store.any_exists(connection):
         raise DeadLink
     operator = Operator(
-        operator_id=tokens.new_id("opr_"),
+        operator_id=identifiers.new_id("opr_"),
         email=email,
         roles={None: Role.OWNER},
         created_at=now,
@@ -286,14 +291,16 @@ def _good_link(connection: Connection, token: Token, now: datetime) -> tuple[Lin
 def _invited(
     connection: Connection,
     operator: Operator,
-    place: str | None,
+    organization: str | None,
     role: Role,
     by: Origin,
     now: datetime,
 ) -> Invited:
     store.drop_set_up_links(connection)
     link = _new_link(connection, LinkPurpose.INVITE, operator.operator_id, now)
-    _record(connection, Event.OPERATOR_INVITED, operator, place, by, now, {"role": role.value})
+    _record(
+        connection, Event.OPERATOR_INVITED, operator, organization, by, now, {"role": role.value}
+    )
     return Invited(operator=operator, link=link)
 
 
@@ -321,11 +328,11 @@ def _visible(connection: Connection, email: str, powers: Powers) -> Operator:
     return operator
 
 
-def _require_place(connection: Connection, place: str | None) -> None:
-    if place is not None and (
-        not place.isascii()
-        or not place.isprintable()
-        or organizations.get(connection, place) is None
+def _require_there(connection: Connection, organization: str | None) -> None:
+    if organization is not None and (
+        not organization.isascii()
+        or not organization.isprintable()
+        or organizations.get(connection, organization) is None
     ):
         raise BadInput("organization", "there is no such organization")
 
@@ -350,7 +357,9 @@ def _remove(connection: Connection, operator: Operator, by: Origin, now: datetim
     store.hold(connection, operator.operator_id)
     store.remove(connection, operator.operator_id)
     sessions.forgive(connection, sessions.account_of(operator.operator_id))
-    roles = [f"{place or 'installation'}: {role}" for place, role in operator.roles.items()]
+    roles = [
+        f"{organization or 'installation'}: {role}" for organization, role in operator.roles.items()
+    ]
     _record(
         connection,
         Event.OPERATOR_REMOVED,
@@ -366,7 +375,7 @@ def _record(
     connection: Connection,
     event: Event,
     operator: Operator,
-    place: str | None,
+    organization: str | None,
     by: Origin,
     now: datetime,
     detail: Detail,
@@ -374,6 +383,6 @@ def _record(
     whom = {"operator_id": operator.operator_id, "email": operator.email}
     audit.record(
         connection,
-        [AuditEvent(event=event, origin=by, organization=place, detail={**whom, **detail})],
+        [AuditEvent(event=event, origin=by, organization=organization, detail={**whom, **detail})],
         now,
     )

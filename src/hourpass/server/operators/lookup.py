@@ -1,20 +1,54 @@
 """Looking operators up: each caller sees those, and those roles, that it may know of."""
 
+from datetime import datetime
+
 from sqlalchemy import Connection
 
 from hourpass.server.audit.events import Origin
 from hourpass.server.db.engine import Database
 from hourpass.server.operators import model, store
 from hourpass.server.operators.model import NotFound, Operator, Powers
+from hourpass.server.rights import OPERATORS_READ
 
 
-def listed(database: Database, by: Origin, place: str | None = None) -> list[Operator]:
-    """The operators that the caller may know of, with the roles that it may know of."""
+def listed(database: Database, by: Origin, organization: str | None = None) -> list[Operator]:
+    """The operators that the caller may know of, with the roles that it may know of, by address.
+
+    `organization` None: of every one, and of the installation.
+    """
     with database.read() as connection:
         powers = powers_of(connection, by)
-        every = store.every(connection, place)
+        every = store.every(connection, organization)
     seen = (model.seen_by(powers, operator) for operator in every)
     return [operator for operator in seen if operator is not None]
+
+
+def page(
+    database: Database,
+    by: Origin,
+    organization: str | None,
+    *,
+    limit: int,
+    before: tuple[datetime, str] | None = None,
+) -> tuple[list[Operator], tuple[datetime, str] | None]:
+    """Up to `limit` of them, newest first, and after whom the next page begins (None: no more).
+
+    `organization` None: of every one. Whose role the caller may not know of is left out, so a
+    page may have fewer.
+    """
+    with database.read() as connection:
+        powers = powers_of(connection, by)
+        found = store.page(
+            connection,
+            limit=limit + 1,
+            organization=organization,
+            before=before,
+            of_installation=powers.everything or OPERATORS_READ in powers.installation,
+        )
+    shown = found[:limit]
+    seen = (model.seen_by(powers, operator) for operator in shown)
+    more = (shown[-1].created_at, shown[-1].operator_id) if len(found) > limit else None
+    return [operator for operator in seen if operator is not None], more
 
 
 def read(database: Database, operator_id: str, by: Origin) -> Operator:

@@ -1,7 +1,7 @@
 """What an operator is, and who may give whom which role. Pure.
 
-A *place* is an organization's ID, or None for the installation: a role in the installation
-counts in every organization.
+Wherever this room says `organization`, None is the installation: a role there counts in every
+organization.
 """
 
 import re
@@ -11,12 +11,25 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import StrEnum
 
+from hourpass.server import identifiers
 from hourpass.server.audit.events import Actor, printable
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
-from hourpass.server.rights import ORGANIZATIONS_WRITE, Rights
+from hourpass.server.rights import (
+    AUDIT_READ,
+    CATALOGUE_READ,
+    CLIENTS_READ,
+    CLIENTS_WRITE,
+    KEYS_READ,
+    KEYS_WRITE,
+    OPERATORS_READ,
+    OPERATORS_WRITE,
+    ORGANIZATIONS_READ,
+    ORGANIZATIONS_WRITE,
+    Rights,
+)
 
 MAX_EMAIL = 254
-_OPERATOR_ID = re.compile(r"opr_[0-9a-hjkmnp-tv-z]{20}")
+_OPERATOR_ID = re.compile("opr_" + identifiers.FORM)
 
 
 class NotAllowed(Forbidden):
@@ -42,24 +55,23 @@ class Role(StrEnum):
     ADMIN = "admin"
     OWNER = "owner"
 
-    def scopes(self, place: str | None) -> frozenset[str]:
-        """The management scopes that the role holds in a place."""
-        nouns = ["clients", "audit", "catalogue", "keys", "operators"]
-        if place is None:
-            nouns.append("organizations")
-        held = {f"hourpass.{noun}:read" for noun in nouns}
+    def scopes(self, organization: str | None) -> frozenset[str]:
+        """The management scopes that the role holds in an organization."""
+        held = {CLIENTS_READ, AUDIT_READ, CATALOGUE_READ, KEYS_READ, OPERATORS_READ}
+        if organization is None:
+            held.add(ORGANIZATIONS_READ)
         if self in (Role.ADMIN, Role.OWNER):
-            held.add("hourpass.clients:write")
+            held.add(CLIENTS_WRITE)
         if self is Role.OWNER:
-            held.add("hourpass.operators:write")
-            if place is None:
-                held |= {"hourpass.keys:write", "hourpass.organizations:write"}
+            held.add(OPERATORS_WRITE)
+            if organization is None:
+                held |= {KEYS_WRITE, ORGANIZATIONS_WRITE}
         return frozenset(held)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operator:
-    """A person, with the role in each place.
+    """A person, with the role in each organization.
 
     `suspended` names those of the organizations that are suspended: a role there gives nothing.
     """
@@ -89,20 +101,20 @@ class Operator:
 
         None for a person of several, or of the installation: that is the installation's matter.
         """
-        places = set(self.roles)
-        return places.pop() if len(places) == 1 else None
+        organizations = set(self.roles)
+        return organizations.pop() if len(organizations) == 1 else None
 
-    def with_role(self, place: str | None, role: Role | None) -> "Operator":
-        """With that role in that place; None takes it away."""
-        roles = {where: held for where, held in self.roles.items() if where != place}
+    def with_role(self, organization: str | None, role: Role | None) -> "Operator":
+        """With that role there; None takes it away."""
+        roles = {where: held for where, held in self.roles.items() if where != organization}
         if role is not None:
-            roles[place] = role
+            roles[organization] = role
         return replace(self, roles=roles)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Powers:
-    """The management scopes that somebody holds now, place by place."""
+    """The management scopes that somebody holds now, organization by organization."""
 
     installation: frozenset[str] = frozenset()
     everywhere: frozenset[str] = frozenset()
@@ -118,9 +130,9 @@ class Powers:
             installation=frozenset() if widest is None else widest.scopes(None),
             everywhere=frozenset() if widest is None else widest.scopes(None),
             organizations={
-                place: role.scopes(place)
-                for place, role in operator.roles.items()
-                if place is not None and place not in operator.suspended
+                organization: role.scopes(organization)
+                for organization, role in operator.roles.items()
+                if organization is not None and organization not in operator.suspended
             },
         )
 
@@ -144,19 +156,19 @@ class Powers:
             everything=rights.everything,
         )
 
-    def within(self, place: str | None) -> frozenset[str]:
-        """What is held in a place."""
-        if place is None:
+    def within(self, organization: str | None) -> frozenset[str]:
+        """What is held in an organization."""
+        if organization is None:
             return self.installation
-        return self.everywhere | self.organizations.get(place, frozenset())
+        return self.everywhere | self.organizations.get(organization, frozenset())
 
-    def lacking(self, wanted: Iterable[str], place: str | None) -> frozenset[str]:
+    def lacking(self, wanted: Iterable[str], organization: str | None) -> frozenset[str]:
         """Which of `wanted` are not held there."""
-        return frozenset() if self.everything else frozenset(wanted) - self.within(place)
+        return frozenset() if self.everything else frozenset(wanted) - self.within(organization)
 
-    def require(self, wanted: Iterable[str], place: str | None) -> None:
+    def require(self, wanted: Iterable[str], organization: str | None) -> None:
         """Raises NotAllowed unless all are held there."""
-        missing = self.lacking(wanted, place)
+        missing = self.lacking(wanted, organization)
         if missing:
             raise NotAllowed(missing)
 
@@ -166,33 +178,33 @@ class Powers:
         return not (self.everything or self.installation or any(self.organizations.values()))
 
 
-WRITE = "hourpass.operators:write"
-READ = "hourpass.operators:read"
-
-
 def require_may_set(
-    powers: Powers, place: str | None, before: Role | None, after: Role | None
+    powers: Powers, organization: str | None, before: Role | None, after: Role | None
 ) -> None:
     """Who changes a role holds everything that it holds before and after; raises NotAllowed."""
-    wanted = {WRITE}
+    wanted = {OPERATORS_WRITE}
     for role in (before, after):
         if role is not None:
-            wanted |= role.scopes(place)
-    powers.require(wanted, place)
+            wanted |= role.scopes(organization)
+    powers.require(wanted, organization)
 
 
 def require_covers(powers: Powers, operator: Operator) -> None:
     """Who resets or removes a person, or holds a link that lets one in, could do all that the
-    person can: in every place, suspended or not; raises NotAllowed."""
-    for place, role in operator.roles.items():
-        require_may_set(powers, place, role, None)
+    person can: in every organization, suspended or not; raises NotAllowed."""
+    for organization, role in operator.roles.items():
+        require_may_set(powers, organization, role, None)
 
 
 def seen_by(powers: Powers, operator: Operator) -> Operator | None:
     """The operator with those roles that `powers` may know of; None when there are none."""
-    if powers.everything or READ in powers.installation:
+    if powers.everything or OPERATORS_READ in powers.installation:
         return operator
-    roles = {place: role for place, role in operator.roles.items() if READ in powers.within(place)}
+    roles = {
+        organization: role
+        for organization, role in operator.roles.items()
+        if OPERATORS_READ in powers.within(organization)
+    }
     return replace(operator, roles=roles) if roles else None
 
 

@@ -12,7 +12,8 @@ from hourpass.server.db.columns import Moment
 from hourpass.server.db.operator_schema import operator as table
 from hourpass.server.db.operator_schema import operator_link
 from hourpass.server.db.operator_schema import operator_membership as membership
-from hourpass.server.db.schema import installation, organization, sealed_key
+from hourpass.server.db.schema import installation, sealed_key
+from hourpass.server.db.schema import organization as organization_table
 from hourpass.server.operators.model import Operator, Role
 
 TOTP = "totp"
@@ -66,11 +67,18 @@ def by_email(connection: Connection, email: str) -> Operator | None:
     return _one(connection, connection.execute(query).all())
 
 
-def every(connection: Connection, place: str | None = None) -> list[Operator]:
+def id_of(connection: Connection, email: str) -> str | None:
+    """The ID of the operator with that address in its one spelling, or None."""
+    return connection.execute(
+        select(table.c.operator_id).where(table.c.email == email)
+    ).scalar_one_or_none()
+
+
+def every(connection: Connection, organization: str | None = None) -> list[Operator]:
     """All operators, or those of an organization, by address."""
     query = select(table).order_by(table.c.email)
-    if place is not None:
-        there = select(membership.c.operator_id).where(membership.c.organization == place)
+    if organization is not None:
+        there = select(membership.c.operator_id).where(membership.c.organization == organization)
         query = query.where(table.c.operator_id.in_(there))
     return _with_roles(connection, connection.execute(query).all())
 
@@ -79,16 +87,22 @@ def page(
     connection: Connection,
     *,
     limit: int,
-    place: str | None = None,
+    organization: str | None = None,
     before: tuple[datetime, str] | None = None,
+    of_installation: bool = False,
 ) -> list[Operator]:
-    """Up to `limit` operators with a role in any organization, or in that one, newest first."""
-    roles = select(membership.c.operator_id).where(
-        membership.c.organization.is_not(None)
-        if place is None
-        else membership.c.organization == place
-    )
-    query = select(table).where(table.c.operator_id.in_(roles))
+    """Up to `limit` operators with a role in any organization, or in that one, newest first.
+
+    `of_installation`: those with a role in the installation are among those of any organization.
+    """
+    query = select(table)
+    if organization is not None or not of_installation:
+        roles = select(membership.c.operator_id).where(
+            membership.c.organization.is_not(None)
+            if organization is None
+            else membership.c.organization == organization
+        )
+        query = query.where(table.c.operator_id.in_(roles))
     if before is not None:
         moment, operator_id = before
         query = query.where(
@@ -127,25 +141,27 @@ def add(connection: Connection, operator: Operator) -> None:
             password_hash=operator.password_hash,
         )
     )
-    for place, role in operator.roles.items():
-        set_role(connection, operator.operator_id, place, role)
+    for organization, role in operator.roles.items():
+        set_role(connection, operator.operator_id, organization, role)
 
 
 def set_role(
-    connection: Connection, operator_id: str, place: str | None, role: Role | None
+    connection: Connection, operator_id: str, organization: str | None, role: Role | None
 ) -> None:
-    """That role in that place instead of any other; None takes it away."""
+    """That role there instead of any other; None takes it away."""
     connection.execute(
         delete(membership).where(
             membership.c.operator_id == operator_id,
             membership.c.organization.is_(None)
-            if place is None
-            else membership.c.organization == place,
+            if organization is None
+            else membership.c.organization == organization,
         )
     )
     if role is not None:
         connection.execute(
-            insert(membership).values(operator_id=operator_id, organization=place, role=role.value)
+            insert(membership).values(
+                operator_id=operator_id, organization=organization, role=role.value
+            )
         )
 
 
@@ -245,8 +261,8 @@ def _with_roles(connection: Connection, rows: Iterable[Row[tuple[object, ...]]])
     roles: dict[str, dict[str | None, Role]] = {}
     suspended: dict[str, set[str]] = {}
     query = (
-        select(membership, organization.c.suspended_at)
-        .outerjoin(organization, organization.c.id == membership.c.organization)
+        select(membership, organization_table.c.suspended_at)
+        .outerjoin(organization_table, organization_table.c.id == membership.c.organization)
         .where(membership.c.operator_id.in_([row.operator_id for row in operators]))
         .order_by(membership.c.id)
     )

@@ -3,26 +3,15 @@
 import hashlib
 import secrets
 
-_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
+from hourpass.server.hidden import Hidden
+
 _TOKEN_BYTES = 32
 
 
-class Token:
-    """A secret in memory; its repr hides it, and it cannot be formatted by accident."""
+class Token(Hidden):
+    """One of these values."""
 
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text: for the one answer that shows it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "…"
-
-    __str__ = __repr__
+    __slots__ = ()
 
 
 def new() -> Token:
@@ -37,13 +26,3 @@ def digest(token: Token, purpose: str) -> bytes:
     """
     text = token.reveal().encode("utf-8", "surrogatepass")
     return hashlib.sha256(purpose.encode() + b"\0" + text).digest()
-
-
-def new_id(prefix: str) -> str:
-    """A random ID, never reused and no secret: the prefix and 20 letters."""
-    return prefix + letters(20)
-
-
-def letters(count: int) -> str:
-    """Random letters and digits that nobody mistakes for each other, 5 bits each."""
-    return "".join(secrets.choice(_LETTERS) for _ in range(count))

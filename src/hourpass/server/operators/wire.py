@@ -13,7 +13,9 @@ def as_json(operator: Operator) -> dict[str, object]:
         "operator_id": operator.operator_id,
         "email": operator.email,
         "status": "active" if operator.activated_at else "invited",
-        "memberships": [{"organization": place, "role": role.value} for place, role in roles],
+        "memberships": [
+            {"organization": organization, "role": role.value} for organization, role in roles
+        ],
         "created_at": rfc3339(operator.created_at),
         "created_by": {"type": by.type, "id": by.id, "name": by.name},
         "activated_at": rfc3339(operator.activated_at) if operator.activated_at else None,

@@ -1,8 +1,8 @@
 """A request with client credentials becomes a value: form or JSON, Basic or in the body. Pure.
 
 Strict and total: whatever the octets, the outcome is a value or an OAuthError. What
-needs no secret to be refused (syntax) is refused here; what a right secret must come before
-(scope, resource) is kept as text for `exchange`.
+needs no secret to be refused (syntax) is refused here; what only the holder of a right secret may
+learn about (scope, resource) is kept as text for `exchange`.
 """
 
 from collections.abc import Iterable, Sequence

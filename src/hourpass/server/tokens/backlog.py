@@ -1,8 +1,8 @@
 """How long the next one in a queue will wait, by how long its last batches took.
 
 A number of requests says little: 10,000 are a second of work on a quick machine and ten on a
-slow one, or on a quick one whose disk is busy. Whoever would wait for longer than anybody should
-is told at once, which costs less than to serve them late.
+slow one, or on a quick one whose disk is busy. A request that would wait for too long is refused
+at once, which costs less than to answer it late.
 """
 
 import time

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 
-from hourpass.oauth.errors import InvalidToken
+from hourpass.oauth.errors import InvalidToken, WrongAudience
 from hourpass.oauth.jose import Algorithm, PublicKeys
 from hourpass.server.clients.model import Client, Status
 from hourpass.server.db.engine import Database
@@ -54,40 +54,40 @@ class OnlineCheck:
         Beside what every online check refuses, the client must be active; a scope that it does
         not hold any more is not honoured.
         """
-        seen = store.look(self._database, token_claims.alleged(token))
-        claims = token_claims.verified(token, self._published(seen), self._issuer)
+        found = store.look(self._database, token_claims.alleged(token))
+        claims = token_claims.verified(token, self._published(found), self._issuer)
         if claims.audiences != (audience,):
-            raise InvalidToken("the access token is for another API", detail="aud")
-        claims.check_time(seen.now)
-        client = seen.client.client if seen.client is not None else None
+            raise WrongAudience(detail="aud")
+        claims.check_time(found.now)
+        client = found.client.client if found.client is not None else None
         standing = None
-        if seen.client is not None and client is not None:
+        if found.client is not None and client is not None:
             standing = Standing(
                 generation=client.token_generation,
                 organization=client.organization,
-                organization_suspended=seen.client.organization_suspended,
-                revoked=seen.revoked,
+                organization_suspended=found.client.organization_suspended,
+                revoked=found.revoked,
             )
         refuse_fallen(claims, standing)
         assert client is not None  # noqa: S101  (a client that is gone was refused)
-        status = client.status(seen.now)
+        status = client.status(found.now)
         if status is not Status.ACTIVE:
             raise InvalidToken(f"the API client of this token is {status}", detail=status)
         return Checked(
             client=client,
             scopes=claims.scopes & client.scopes,
-            expires_at=datetime.fromtimestamp(claims.expires_at, seen.now.tzinfo),
-            keys_version=seen.keys_version,
+            expires_at=datetime.fromtimestamp(claims.expires_at, found.now.tzinfo),
+            keys_version=found.keys_version,
         )
 
-    def _published(self, seen: store.Seen) -> PublicKeys:
+    def _published(self, found: store.Found) -> PublicKeys:
         """The keys of this moment; read again only when they changed."""
         known = self._keys
-        if known.version != seen.keys_version:
+        if known.version != found.keys_version:
             with self._database.read() as connection:
                 version = keys.version(connection)
                 known = self._keys = _Keys(version, tuple(keys.signing_keys(connection)))
-        return published_keys(known.keys, seen.now)
+        return published_keys(known.keys, found.now)
 
 
 def published_keys(signing_keys: Iterable[SigningKey], now: datetime) -> PublicKeys:

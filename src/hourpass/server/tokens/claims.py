@@ -10,12 +10,14 @@ from hourpass.oauth import strict_json
 from hourpass.oauth.errors import InvalidScope, InvalidToken
 from hourpass.oauth.jose import ACCESS_TOKEN_TYPE, BadSignature, PublicKeys
 from hourpass.server.clients.model import is_client_id
+from hourpass.server.organizations.model import is_organization_id
 
 MAX_TOKEN = 8 * 1024
 MALFORMED = "the access token is malformed or was not issued here"
 _SKEW = timedelta(seconds=60)
 _MAX_SECONDS = 32_503_680_000  # the year 3000
 _MAX_JTI = 64
+_MAX_GENERATION = 2**31 - 1  # what its column holds
 _KEY_MATERIAL = frozenset(("jwk", "jku", "x5c", "x5u"))
 
 
@@ -84,16 +86,23 @@ def verified(token: str, keys: PublicKeys, issuer: str) -> Claims:
 
 
 def _read(claims: dict[str, Any]) -> Claims:
-    """By type and value, as we could have written them."""
+    """By type and value, as we could have written them.
+
+    What is no such value may reach no query: of a whole batch it would fail or shift the others.
+    """
     issued, expires = _seconds(claims.get("iat")), _seconds(claims.get("exp"))
     not_before = _seconds(claims.get("nbf", issued))
     if issued is None or expires is None or not_before is None:
         raise InvalidToken(MALFORMED, detail="iat, nbf or exp")
-    client_id, generation = _client_id(claims), claims.get("gen")
-    organization, scope = claims.get("org_id"), claims.get("scope")
-    if claims.get("sub") != client_id or not isinstance(organization, str):
-        raise InvalidToken(MALFORMED, detail="sub or org_id")
+    client_id, organization = _client_id(claims), claims.get("org_id")
+    generation, scope = claims.get("gen"), claims.get("scope")
+    if claims.get("sub") != client_id:
+        raise InvalidToken(MALFORMED, detail="sub")
+    if not isinstance(organization, str) or not is_organization_id(organization):
+        raise InvalidToken(MALFORMED, detail="org_id")
     if isinstance(generation, bool) or not isinstance(generation, int):
+        raise InvalidToken(MALFORMED, detail="gen")
+    if not 0 <= generation <= _MAX_GENERATION:
         raise InvalidToken(MALFORMED, detail="gen")
     if not isinstance(scope, str):
         raise InvalidToken(MALFORMED, detail="scope")

@@ -22,7 +22,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from hourpass.oauth.errors import Overloaded, ServerError, TemporarilyUnavailable
 from hourpass.server.audit.events import AuditEvent
-from hourpass.server.db.engine import PATIENCE_S, DatabaseUnavailable
+from hourpass.server.db.engine import BUDGET_S, PATIENCE_S, DatabaseUnavailable
 from hourpass.server.tokens.authenticate import RawRequest, TokenRequest
 from hourpass.server.tokens.backlog import Backlog
 from hourpass.server.tokens.exchange import Issued, Refused, read
@@ -36,7 +36,6 @@ _Waiter = tuple[RawRequest | Joined, "asyncio.Future[Any]", float]  # and when i
 
 MAX_BATCH = 256
 MAX_WAITING = 10_000
-BUDGET_S = 2.0
 USAGE_EVERY_S = 5.0
 FAILURES_TO_TELL = 3
 _USAGE_ROWS = 500
@@ -64,8 +63,9 @@ class Backend(Protocol):
     ) -> tuple[list[Outcome], datetime]:
         """Decide every request and make the audit rows durable; the outcomes in order.
 
-        Raises CommitUnknown or WriteRefused: then no token of the batch may leave, though some
-        may be on record. Anything else is a bug.
+        Raises CommitUnknown, WriteRefused, or DatabaseUnavailable where catalogue or keys could
+        not be read or the turn to write did not come: then no token of the batch may leave,
+        though some may be on record. Anything else is a bug.
         """
 
     def write_events(self, events: Sequence[AuditEvent]) -> None:

@@ -8,12 +8,9 @@ stale can issue, on any node.
 """
 
 import logging
-import os
-import socket
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import psycopg
 
@@ -21,13 +18,16 @@ from hourpass.oauth.errors import TemporarilyUnavailable
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent
 from hourpass.server.db.columns import moment as from_micros
+from hourpass.server.db.engine import BUDGET_S, first_line
 from hourpass.server.db.postgres import Prepared, is_unreplicated, raw_connection
+from hourpass.server.db.postgres_lines import PLANS, Attempts, packed, shut_down, utc
 from hourpass.server.tokens.authenticate import TokenRequest
 from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteRefused
 from hourpass.server.tokens.exchange import Facts, Issued, Refused, Registered, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
-from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, Remembered, registered
+from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, registered
+from hourpass.server.tokens.remembered import MAX_REMEMBERED, Remembered
 from hourpass.server.tokens.usage import Key, Sum
 
 # Each client is looked up by its ID, one after the other, in a subquery that the planner cannot
@@ -89,14 +89,12 @@ _USAGE = """
         issued = usage.issued + excluded.issued, refused = usage.refused + excluded.refused,
         last_issued_at = greatest(usage.last_issued_at, excluded.last_issued_at)
 """
-_SEPARATOR = "\x1f"
 _ROUNDS = 3
 _CONNECTION_FAULTS = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
     psycopg.errors.ReadOnlySqlTransaction,  # a primary that was demoted
 )
-_RECONNECT_EVERY_S = 0.5
 
 _log = logging.getLogger(__name__)
 
@@ -112,9 +110,9 @@ class PostgresCommit:
         self._url = url
         self._load_facts = load_facts
         self._facts = load_facts()
-        self._remembered = Remembered()
+        self._remembered = Remembered[str, Registered](MAX_REMEMBERED)
         self._connection: psycopg.Connection | None = None
-        self._not_before = 0.0
+        self._attempts = Attempts(CommitUnknown)
         self._clock: tuple[datetime, float] | None = None
         self._standby_lost = False
 
@@ -133,7 +131,7 @@ class PostgresCommit:
         except _CONNECTION_FAULTS as fault:
             raise self._lost(fault) from fault
         except psycopg.DatabaseError as fault:
-            raise WriteRefused(str(fault).splitlines()[0]) from fault
+            raise WriteRefused(first_line(fault)) from fault
         return outcomes, now
 
     def write_events(self, events: Sequence[AuditEvent]) -> None:
@@ -146,11 +144,11 @@ class PostgresCommit:
     def write_usage(self, sums: Sequence[tuple[Key, Sum]]) -> None:
         """See `Backend`."""
         columns = (
-            _column(client_id for (client_id, _), _ in sums),
-            _column(hour.isoformat() for (_, hour), _ in sums),
-            _column(str(entry.issued) for _, entry in sums),
-            _column(str(entry.refused) for _, entry in sums),
-            _column(at.isoformat() if (at := entry.last_issued_at) else "" for _, entry in sums),
+            packed(client_id for (client_id, _), _ in sums),
+            packed(hour.isoformat() for (_, hour), _ in sums),
+            packed(str(entry.issued) for _, entry in sums),
+            packed(str(entry.refused) for _, entry in sums),
+            packed(at.isoformat() if (at := entry.last_issued_at) else "" for _, entry in sums),
         )
         try:
             self._connected().execute(_USAGE, columns, prepare=True)
@@ -166,14 +164,8 @@ class PostgresCommit:
             raise self._lost(fault) from fault
 
     def abandon(self) -> None:
-        """Shut the socket: whatever the thread waits for fails now, and its outcome is unknown."""
-        connection = self._connection
-        try:
-            if connection is not None:
-                with socket.socket(fileno=os.dup(connection.fileno())) as line:
-                    line.shutdown(socket.SHUT_RDWR)
-        except (psycopg.Error, OSError):
-            pass  # it is gone already
+        """See `Backend`; the outcome of what fails is unknown."""
+        shut_down(self._connection)
 
     def close(self) -> None:
         """See `Backend`."""
@@ -217,11 +209,11 @@ class PostgresCommit:
         items = list(issued.values())
         rows = self._verified_write(
             (
-                _column(item.client.client_id for item in items),
-                _column(str(item.client.version) for item in items),
-                _column(item.request_id for item in items),
-                _column(item.ip for item in items),
-                _column(audit_detail(item) for item in items),
+                packed(item.client.client_id for item in items),
+                packed(str(item.client.version) for item in items),
+                packed(item.request_id for item in items),
+                packed(item.ip for item in items),
+                packed(audit_detail(item) for item in items),
                 str(self._facts.catalogue.version),
                 str(self._facts.keyring.version),
             )
@@ -245,7 +237,7 @@ class PostgresCommit:
         if row is None:
             raise CommitUnknown("this database holds no installation")
         catalogue_version, keys_version, now = row
-        self._clock = (now.astimezone(UTC), time.monotonic())
+        self._clock = (utc(now), time.monotonic())
         known = (self._facts.catalogue.version, self._facts.keyring.version)
         if (catalogue_version, keys_version) != known:
             self._facts = self._load_facts()
@@ -253,9 +245,9 @@ class PostgresCommit:
             self._remembered.forget(client_id)
         clients: dict[str, Registered] = {}
         for row in connection.execute(_CLIENTS, (list(client_ids),), prepare=True):
-            found = registered(row, moment=_utc)
+            found = registered(row, moment=utc)
             clients[found.client.client_id] = found
-            self._remembered.put(found)
+            self._remembered.put(found.client.client_id, found)
         return clients
 
     def _write_events(
@@ -277,15 +269,11 @@ class PostgresCommit:
         connection = self._connection
         if connection is not None and not connection.closed:
             return connection
-        if time.monotonic() < self._not_before:
-            raise CommitUnknown("the database was out of reach a moment ago")
-        try:
-            connection = raw_connection(self._url, statement_timeout_s=2.0)
-        finally:  # to find out can take seconds, in which others came
-            self._not_before = time.monotonic() + _RECONNECT_EVERY_S
+        with self._attempts.one():
+            connection = raw_connection(self._url, statement_timeout_s=BUDGET_S)
         connection.add_notice_handler(self._on_notice)
         self._connection = connection  # from here on it can be abandoned
-        for statement in _PLANS:
+        for statement in PLANS:
             connection.execute(statement)
         self._verified_write = Prepared(connection, "verified_write", _VERIFIED_WRITE)
         self._remembered.clear()
@@ -297,7 +285,7 @@ class PostgresCommit:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
-        return CommitUnknown((str(fault).strip().splitlines() or ["connection lost"])[0])
+        return CommitUnknown(first_line(fault))
 
     def _on_notice(self, notice: psycopg.errors.Diagnostic) -> None:
         self._standby_lost |= is_unreplicated(notice)
@@ -306,32 +294,3 @@ class PostgresCommit:
         if self._standby_lost:
             self._standby_lost = False
             raise CommitUnknown("the standby did not confirm the commit")
-
-
-# By index for every size of batch and table, and with one plan: the planner knows neither how
-# large a batch is, nor a table that was filled a moment ago.
-_PLANS = (
-    "SET enable_hashjoin = off",
-    "SET enable_mergejoin = off",
-    "SET enable_seqscan = off",
-    "SET jit = off",
-    "SET plan_cache_mode = force_generic_plan",
-)
-
-
-def _column(values: Iterable[str]) -> str:
-    """An array as one text: psycopg would look at every value of a list, at ten times the cost.
-
-    The separator is a control character, which no printable text has; one that has it all the
-    same would shift its neighbours' values, so it fails the statement instead.
-    """
-    listed = list(values)
-    column = _SEPARATOR.join(listed)
-    if column.count(_SEPARATOR) != len(listed) - 1:
-        raise ValueError("a value holds the separator of values")
-    return column
-
-
-def _utc(value: Any) -> datetime:
-    moment: datetime = value.astimezone(UTC)
-    return moment

@@ -22,7 +22,8 @@ from hourpass.server.tokens.commit import CommitUnknown, Joined, Outcome, WriteR
 from hourpass.server.tokens.exchange import Facts, Refused, Registered, exchange
 from hourpass.server.tokens.issue import audit_detail
 from hourpass.server.tokens.refusals import RefusalCounters
-from hourpass.server.tokens.registered import SQLITE_COLUMNS, Remembered, registered
+from hourpass.server.tokens.registered import SQLITE_COLUMNS, registered
+from hourpass.server.tokens.remembered import MAX_REMEMBERED, Remembered
 from hourpass.server.tokens.usage import Key, Sum
 
 _INSERT = """
@@ -64,7 +65,7 @@ class SqliteCommit:
         self._connection = raw_connection(path, busy_timeout_s=busy_timeout_s)
         self._load_facts = load_facts
         self._facts = load_facts()
-        self._remembered = Remembered()
+        self._remembered = Remembered[str, Registered](MAX_REMEMBERED)
         self._data_version: int | None = None
         self.broken = False
 
@@ -165,7 +166,7 @@ class SqliteCommit:
             for row in self._execute(_CLIENTS, (json.dumps(list(unknown)),)):
                 found = registered(row, moment=moment)
                 clients[found.client.client_id] = found
-                self._remembered.put(found)
+                self._remembered.put(found.client.client_id, found)
         return clients
 
     def _transaction(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

@@ -1,8 +1,8 @@
-"""Failed authentications, counted by who failed where; a spent budget is told by 429.
+"""Failed authentications, counted by who failed where; a spent budget is answered by 429.
 
 A budget never bars a client: the secret is judged first, and a right one gets its answer from the
 same address in the same moment. So nobody can lock a client out, neither from elsewhere nor from
-the same address; what a budget does is to tell a program with a wrong secret to leave off.
+the same address; a budget only tells a program with a wrong secret to slow down.
 """
 
 import time

@@ -16,23 +16,21 @@ from contextvars import Context
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Generic, TypeVar
 
 from hourpass.limits import PerMinute
 from hourpass.oauth.errors import InvalidToken, Overloaded, TemporarilyUnavailable
 from hourpass.oauth.grants import Granted
 from hourpass.oauth.jose import BadSignature, PublicKeys, read_header
 from hourpass.server.catalogue.model import Api
-from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.engine import BUDGET_S, DatabaseUnavailable
 from hourpass.server.tokens.backlog import Backlog
 from hourpass.server.tokens.claims import MALFORMED, MAX_TOKEN, Claims, verified
 from hourpass.server.tokens.exchange import Facts
+from hourpass.server.tokens.remembered import MAX_REMEMBERED, Remembered
 from hourpass.server.tokens.standing_store import Question, Seen, StandingStore
 
-MAX_REMEMBERED = 20_000
 MAX_WAITING = 10_000
 MAX_BATCH = 256
-BUDGET_S = 2.0
 
 _log = logging.getLogger(__name__)
 
@@ -47,29 +45,6 @@ class Opened:
     limits: PerMinute
 
 
-Key = TypeVar("Key")
-Value = TypeVar("Value")
-
-
-class Bounded(Generic[Key, Value]):
-    """At most `MAX_REMEMBERED` values; the one kept longest makes room."""
-
-    __slots__ = ("_values", "get")
-
-    def __init__(self) -> None:
-        self._values: dict[Key, Value] = {}
-        self.get = self._values.get
-
-    def put(self, key: Key, value: Value) -> None:
-        """Remember it."""
-        if len(self._values) >= MAX_REMEMBERED:
-            del self._values[next(iter(self._values))]
-        self._values[key] = value
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-
 class Known:
     """Catalogue and keys at one version each, and the tokens whose signature was checked."""
 
@@ -78,8 +53,8 @@ class Known:
         self.facts = facts
         self.keys = keys
         self._issuer = issuer
-        self._claims: Bounded[bytes, Claims] = Bounded()
-        self.introspected: Bounded[tuple[str, int, str, str], bytes] = Bounded()
+        self._claims = Remembered[bytes, Claims](MAX_REMEMBERED)
+        self.introspected = Remembered[tuple[str, int, str, str], bytes](MAX_REMEMBERED)
         """Answers by caller and its version, and token."""
 
     @cached_property

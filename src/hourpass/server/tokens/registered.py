@@ -36,7 +36,7 @@ POSTGRESQL_COLUMNS = _COLUMNS.format(
 
 
 def registered(row: Sequence[Any], *, moment: Any = None) -> Registered:
-    """A row of `COLUMNS`; `moment` turns a time column into an aware datetime where needed."""
+    """From a row of these columns; `moment` makes an aware datetime of a time, where it is none."""
     times = [row[4], row[8], row[9], row[10]]
     if moment is not None:
         times = [value if value is None else moment(value) for value in times]
@@ -75,30 +75,3 @@ def _credential(part: str) -> ClientCredential:
     """From `<hex digest>:<pepper version>`."""
     digest, _, pepper_version = part.partition(":")
     return ClientCredential(bytes.fromhex(digest), int(pepper_version))
-
-
-class Remembered:
-    """Clients read before, at most `limit`; the one remembered longest makes room."""
-
-    def __init__(self, limit: int = 20_000) -> None:
-        self._limit = limit
-        self._clients: dict[str, Registered] = {}
-
-    def get(self, client_id: str) -> Registered | None:
-        """What was last read of a client."""
-        return self._clients.get(client_id)
-
-    def put(self, entry: Registered) -> None:
-        """Remember a client."""
-        clients = self._clients
-        clients[entry.client.client_id] = entry
-        if len(clients) > self._limit:
-            del clients[next(iter(clients))]
-
-    def forget(self, client_id: str) -> None:
-        """Read it again next time."""
-        self._clients.pop(client_id, None)
-
-    def clear(self) -> None:
-        """Read every one again."""
-        self._clients.clear()

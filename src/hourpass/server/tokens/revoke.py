@@ -11,7 +11,7 @@ from hourpass.server.tokens.claims import Claims
 
 
 def revoke(database: Database, client: Client, claims: Claims, *, request_id: str, ip: str) -> None:
-    """Revoke a token of `client`'s own; once is as good as twice. Raises DatabaseUnavailable."""
+    """Revoke one of `client`'s own tokens; again changes nothing. Raises DatabaseUnavailable."""
     by = Origin(
         actor=Actor("client", client.client_id, client.name), request_id=request_id, ip=ip or None
     )
@@ -30,6 +30,6 @@ def revoke(database: Database, client: Client, claims: Claims, *, request_id: st
 
 
 def purge(database: Database) -> None:
-    """Forget what has expired and is refused for that already."""
+    """Delete some revocations of tokens that expired long ago, and are refused for that."""
     with database.write() as connection:
         store.purge_revoked(connection, database.now(connection))

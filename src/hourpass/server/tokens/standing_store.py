@@ -1,36 +1,25 @@
-"""How the tokens of a batch stand, read in one go: once for SQLite, once for PostgreSQL.
+"""How the tokens of a batch stand, read in one go; one class for SQLite, one for PostgreSQL.
 
-Each answer is of a moment after its question was put, so whatever was done before is seen.
+The rows are read after the question was put, so whatever was done before is seen.
 """
 
 import asyncio
-import os
-import socket
-import time
-from collections.abc import Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Protocol
 
 import psycopg
 
 from hourpass.server.db.columns import moment
-from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.engine import BUDGET_S, DatabaseUnavailable, first_line
 from hourpass.server.db.postgres import raw_async_connection
+from hourpass.server.db.postgres_lines import PLANS, Attempts, packed, shut_down, utc
 from hourpass.server.db.sqlite import driver
 from hourpass.server.tokens.claims import Claims
 from hourpass.server.tokens.exchange import Registered
-from hourpass.server.tokens.registered import (
-    POSTGRESQL_COLUMNS,
-    SQLITE_COLUMNS,
-    Remembered,
-    registered,
-)
+from hourpass.server.tokens.registered import POSTGRESQL_COLUMNS, SQLITE_COLUMNS, registered
+from hourpass.server.tokens.remembered import MAX_REMEMBERED, Remembered
 from hourpass.server.tokens.standing import Standing
-
-_RECONNECT_EVERY_S = 0.5
-_MAX_REMEMBERED = 20_000
-_SEPARATOR = "\x1f"
 
 
 class Question(NamedTuple):
@@ -120,7 +109,7 @@ class SqliteStanding:
     def _see_what_changed(self) -> None:
         (version,) = self._connection.execute("PRAGMA data_version").fetchone()
         held = len(self._standings) + len(self._callers)
-        if version != self._data_version or held > _MAX_REMEMBERED:
+        if version != self._data_version or held > MAX_REMEMBERED:
             self._standings.clear()
             self._callers.clear()
             self._versions = self._connection.execute(_VERSIONS).fetchone()
@@ -194,14 +183,6 @@ _CALLERS = f"""
     FROM client c JOIN organization o ON o.id = c.organization
     WHERE c.client_id = ANY(%s)
 """  # noqa: S608  (put together from constants)
-# As for the commits: by index, whatever the planner thinks of the size of a batch.
-_PLANS = (
-    "SET enable_hashjoin = off",
-    "SET enable_mergejoin = off",
-    "SET enable_seqscan = off",
-    "SET jit = off",
-    "SET plan_cache_mode = force_generic_plan",
-)
 
 
 class PostgresStanding:
@@ -210,8 +191,8 @@ class PostgresStanding:
     def __init__(self, url: str) -> None:
         self._url = url
         self._connection: psycopg.AsyncConnection | None = None
-        self._not_before = 0.0
-        self._callers = Remembered(1000)
+        self._attempts = Attempts(DatabaseUnavailable)
+        self._callers = Remembered[str, Registered](1000)
 
     async def look(self, questions: Sequence[Question]) -> list[Seen]:
         """See `StandingStore`."""
@@ -219,8 +200,7 @@ class PostgresStanding:
             return await self._look(await self._connected(), questions)
         except psycopg.Error as fault:
             await self.close()
-            words = str(fault).strip().splitlines() or [type(fault).__name__]
-            raise DatabaseUnavailable(words[0]) from fault
+            raise DatabaseUnavailable(first_line(fault)) from fault
 
     async def _look(
         self, connection: psycopg.AsyncConnection, questions: Sequence[Question]
@@ -229,8 +209,8 @@ class PostgresStanding:
         known = {name: self._callers.get(name) for name in names}
         tokens = [claims for question in questions if (claims := question.claims) is not None]
         parameters = (
-            _column(known),
-            _column(str(0 if entry is None else entry.client.version) for entry in known.values()),
+            packed(known),
+            packed(str(0 if entry is None else entry.client.version) for entry in known.values()),
             *_columns(tokens),
         )
         cursor = await connection.execute(_FALLEN, parameters, prepare=True)
@@ -263,36 +243,28 @@ class PostgresStanding:
         found: dict[str, Registered | None] = dict.fromkeys(names)
         cursor = await connection.execute(_CALLERS, (names,), prepare=True)
         for row in await cursor.fetchall():
-            caller = registered(row, moment=_utc)
+            caller = registered(row, moment=utc)
             found[caller.client.client_id] = caller
             if caller.organization_suspended:
                 self._callers.forget(caller.client.client_id)
             else:
-                self._callers.put(caller)
+                self._callers.put(caller.client.client_id, caller)
         return found
 
     async def _connected(self) -> psycopg.AsyncConnection:
         connection = self._connection
         if connection is not None and not connection.closed:
             return connection
-        if time.monotonic() < self._not_before:
-            raise DatabaseUnavailable("the database was out of reach a moment ago")
-        try:
-            connection = await raw_async_connection(self._url, statement_timeout_s=2.0)
-        finally:  # to find out can take seconds, in which others came
-            self._not_before = time.monotonic() + _RECONNECT_EVERY_S
+        with self._attempts.one():
+            connection = await raw_async_connection(self._url, statement_timeout_s=BUDGET_S)
         self._connection = connection  # from here on it can be abandoned
-        for statement in _PLANS:
+        for statement in PLANS:
             await connection.execute(statement)
         return connection
 
     def abandon(self) -> None:
-        """Shut the socket: whoever waits for it fails now."""
-        connection = self._connection
-        with suppress(psycopg.Error, OSError):
-            if connection is not None:
-                with socket.socket(fileno=os.dup(connection.fileno())) as line:
-                    line.shutdown(socket.SHUT_RDWR)
+        """See `StandingStore`."""
+        shut_down(self._connection)
 
     async def close(self) -> None:
         """See `StandingStore`."""
@@ -323,18 +295,8 @@ def _as_claimed(claims: Claims) -> Standing:
 
 def _columns(tokens: Sequence[Claims]) -> tuple[str, ...]:
     return (
-        _column(claims.client_id for claims in tokens),
-        _column(str(claims.generation) for claims in tokens),
-        _column(claims.organization for claims in tokens),
-        _column(claims.jti for claims in tokens),
+        packed(claims.client_id for claims in tokens),
+        packed(str(claims.generation) for claims in tokens),
+        packed(claims.organization for claims in tokens),
+        packed(claims.jti for claims in tokens),
     )
-
-
-def _column(values: Iterable[str]) -> str:
-    """One text that the database takes apart again; none of these values has a control in it."""
-    return _SEPARATOR.join(values)
-
-
-def _utc(value: Any) -> datetime:
-    utc: datetime = value.astimezone(UTC)
-    return utc

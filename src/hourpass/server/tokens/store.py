@@ -1,4 +1,4 @@
-"""What a single online check reads, in one statement; tokens that were revoked themselves."""
+"""What a single online check reads, in one statement; and the table of revoked tokens."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -30,7 +30,7 @@ _PURGE_AT_ONCE = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Found:
     """How things stand at `now`; no client: it is gone, or never was."""
 
     client: Registered | None
@@ -40,7 +40,7 @@ class Seen:
     now: datetime
 
 
-def look(database: Database, token: Alleged) -> Seen:
+def look(database: Database, token: Alleged) -> Found:
     """Read it; whatever was committed before the call is seen."""
     on_sqlite = database.dialect is Dialect.SQLITE
     with database.look() as connection:
@@ -52,7 +52,7 @@ def look(database: Database, token: Alleged) -> Seen:
     client = None
     if columns[0] is not None:
         client = registered(columns, moment=moment if on_sqlite else None)
-    return Seen(
+    return Found(
         client=client,
         revoked=bool(revoked),
         keys_version=keys_version,

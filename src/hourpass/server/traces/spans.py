@@ -25,6 +25,9 @@ from hourpass.server.tokens.commit import CommitLoop, Joined
 from hourpass.server.tokens.exchange import Refused
 
 _LAST_EXPORT_S = 2.0
+# Octets; W3C Trace Context asks for no more to be passed on. Longer ones the library tells the
+# log of, each time, and older versions of it read in quadratic time, on the event loop.
+_MAX_PARENT, _MAX_STATE = 128, 512
 _propagator = TraceContextTextMapPropagator()
 
 
@@ -47,8 +50,9 @@ class Traces:
         """The span of a request, below the caller's own where it names one (W3C Trace Context)."""
         parents = all_of(headers, b"traceparent")
         carrier = {}
-        if len(parents) == 1:
+        if len(parents) == 1 and len(parents[0]) <= _MAX_PARENT:
             states = b",".join(all_of(headers, b"tracestate"))
+            states = states if len(states) <= _MAX_STATE else b""
             carrier = {
                 "traceparent": parents[0].decode("latin-1"),
                 "tracestate": states.decode("latin-1"),

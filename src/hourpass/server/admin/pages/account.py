@@ -29,10 +29,10 @@ def account(visit: Visit) -> Response:
     with visit.database.read() as connection:
         app = credentials.totp(connection, who.operator.operator_id)
         codes_left = credentials.recovery_codes_left(connection, who.operator.operator_id)
-    names = {place.id: place.name for place in visit.places}
+    names = {each.id: each.name for each in visit.organizations}
     roles = {
-        "the whole installation" if place is None else names.get(place, place): role.value
-        for place, role in who.operator.roles.items()
+        "the whole installation" if where is None else names.get(where, where): role.value
+        for where, role in who.operator.roles.items()
     }
     return visit.page(
         "account/account.html",
@@ -64,7 +64,7 @@ def change_password(visit: Visit) -> Response:
             Password(visit.value("new")),
             visit.origin,
         )
-    except (BadInput, SignInRefused, TooManyFailures) as refused:
+    except (BadInput, *refusals.NOT_PROVEN) as refused:
         return _password(visit, refused)
     return visit.redirect("/admin/account#password")
 

@@ -1,7 +1,6 @@
 """Records > Audit log: what was done, filtered, followed as it happens, and exported."""
 
-import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import urlencode
@@ -14,22 +13,16 @@ from hourpass.server.admin.sentences import Sentence, detail, sentence
 from hourpass.server.admin.visit import Visit
 from hourpass.server.audit import export, store
 from hourpass.server.audit.events import Event, StoredEvent, printable
-from hourpass.server.audit.store import EventFilter, Place
+from hourpass.server.audit.store import EventFilter, Position
 from hourpass.server.clients import store as clients
 from hourpass.server.cursors import BadCursor
 from hourpass.server.operators import store as operators
 from hourpass.server.refused import BadInput
-from hourpass.server.rights import CLIENTS_READ
+from hourpass.server.rights import AUDIT_READ, CLIENTS_READ
 
-AUDIT_READ = "hourpass.audit:read"
 router = Pages()
 _PAGE = 50
-_LINES_AT_ONCE = 200
 _LIMITS = {"client_id": 100, "event": 40, "actor": 300, "since": 20, "until": 20}
-_FORMATS = {
-    "jsonl": (export.json_lines, "application/jsonl", "\n"),
-    "csv": (export.csv_lines, "text/csv; charset=utf-8", "\r\n"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,19 +41,19 @@ def list_(visit: Visit) -> Response:
     """A page of events, newest first."""
     filters = _filters(visit.query)
     wanted, fault = _wanted(visit, filters)
-    about: dict[str, object] = {"page": "audit", "place": visit.place, **filters}
+    about: dict[str, object] = {"page": "audit", "organization": visit.organization, **filters}
     cursors = visit.context.cursors()
     before = None
     if visit.query.get("cursor"):
         try:
-            before = Place.from_json(cursors.read(about, visit.query["cursor"]))
+            before = Position.from_json(cursors.read(about, visit.query["cursor"]))
         except (BadCursor, ValueError):  # the filters are others now: from the beginning
             return visit.redirect(f"/admin/audit?{_query(filters)}")
     with visit.database.read() as connection:
         newest = store.newest_id(connection)
         found = store.page(connection, wanted, limit=_PAGE + 1, before=before)
     shown = found[:_PAGE]
-    cursor = cursors.write(about, Place.of(shown[-1]).as_json()) if len(found) > _PAGE else None
+    cursor = cursors.write(about, Position.of(shown[-1]).as_json()) if len(found) > _PAGE else None
     return visit.page(
         "audit/list.html",
         rows=tell(visit, shown),
@@ -92,17 +85,17 @@ def live(visit: Visit) -> Response:
 def export_(visit: Visit) -> Response:
     """A file of what is filtered, oldest first. That it was exported is an event."""
     chosen = visit.value("format")
-    if chosen not in _FORMATS:
+    if chosen not in export.FORMATS:
         raise BadInput("format", "choose CSV or JSON lines")
     wanted, fault = _wanted(visit, _filters({name: visit.value(name) for name in _LIMITS}))
     if fault:
         raise BadInput("since", fault)
-    make, media_type, end = _FORMATS[chosen]
-    lines = make(visit.database, wanted, visit.origin, organization=visit.place)
-    first = list(itertools.islice(lines, 1))  # a database that is down is still a calm page
+    form = export.FORMATS[chosen]
     headers = {"Content-Disposition": f"attachment; filename=audit-log.{chosen}"}
-    pieces = _pieces(itertools.chain(first, lines), end)
-    return StreamingResponse(pieces, media_type=media_type, headers=headers)
+    pieces = export.pieces(
+        form, visit.database, wanted, visit.origin, organization=visit.organization
+    )
+    return StreamingResponse(pieces, media_type=form.media_type, headers=headers)
 
 
 def tell(visit: Visit, found: list[StoredEvent]) -> list[Told]:
@@ -137,7 +130,7 @@ def _wanted(visit: Visit, filters: Mapping[str, str]) -> tuple[EventFilter, str]
         client_id=filters["client_id"] or None,
         event=filters["event"] or None,
         actor=_actor(visit, filters["actor"]) or None,
-        organization=visit.place,
+        organization=visit.organization,
     )
     try:
         since, until = _moment(filters["since"]), _moment(filters["until"])
@@ -167,8 +160,3 @@ def _moment(text: str) -> datetime | None:
 
 def _query(parameters: Mapping[str, str]) -> str:
     return urlencode({name: value for name, value in parameters.items() if value})
-
-
-def _pieces(lines: Iterator[str], end: str) -> Iterator[bytes]:
-    while piece := list(itertools.islice(lines, _LINES_AT_ONCE)):
-        yield "".join(line + end for line in piece).encode()

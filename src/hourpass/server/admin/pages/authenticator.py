@@ -7,7 +7,6 @@ from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
 from hourpass.server.operators.credentials import totp
 from hourpass.server.operators.model import NotFound
-from hourpass.server.operators.sessions.sign_in import SignInRefused, TooManyFailures
 from hourpass.server.operators.tokens import Token
 from hourpass.server.refused import BadInput, Conflict, Missing
 
@@ -28,7 +27,7 @@ def begin(visit: Visit) -> Response:
     """A new secret; it is shown on the page that comes next."""
     try:
         visit.prove_again()
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _set_up(visit, refused)
     totp.begin(visit.database, visit.context.policy.master, visit.current.operator)
     return visit.redirect("/admin/account/authenticator")
@@ -65,7 +64,7 @@ def renew(visit: Visit) -> Response:
     """New recovery codes; the answer shows them, this once."""
     try:
         visit.prove_again()
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _ask(visit, "renew_codes.html", refused)
     try:
         codes = totp.renew_recovery_codes(visit.database, visit.current.operator, visit.origin)
@@ -85,7 +84,7 @@ def remove(visit: Visit) -> Response:
     """The password alone signs in again."""
     try:
         visit.prove_again()
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _ask(visit, "remove_app.html", refused)
     try:
         totp.remove(visit.database, visit.current.operator, visit.origin)

@@ -22,7 +22,7 @@ from hourpass.server.clients.model import (
 )
 from hourpass.server.clients.usage import Per
 from hourpass.server.refused import BadInput, Forbidden, Stale
-from hourpass.server.rights import CLIENTS_READ, CLIENTS_WRITE
+from hourpass.server.rights import AUDIT_READ, CLIENTS_READ, CLIENTS_WRITE
 
 router = Pages()
 _EVENTS = 8
@@ -44,7 +44,7 @@ def show(visit: Visit) -> Response:
     with visit.database.read() as connection:
         last = store.last_token_at(connection, [client.client_id]).get(client.client_id)
         events = []
-        if visit.rights.may("hourpass.audit:read"):
+        if visit.rights.may(AUDIT_READ):
             wanted = EventFilter(client_id=client.client_id, is_deed=True)
             events = audit.page(connection, wanted, limit=_EVENTS)
     per = Per.DAY if visit.query.get("per") == Per.DAY else Per.HOUR
@@ -138,7 +138,8 @@ def done(visit: Visit, client: Client, what: str) -> Response:
 
 def _version(visit: Visit) -> frozenset[int]:
     text = visit.value("version")
-    return frozenset({int(text)}) if text.isascii() and text.isdigit() else frozenset()
+    is_number = text.isascii() and text.isdigit() and len(text) < 19
+    return frozenset({int(text)}) if is_number else frozenset()
 
 
 def typed_limit(text: str) -> int | None:
@@ -185,7 +186,13 @@ def _scopes(
         "clients/scopes.html",
         status=412 if stale else 200 if wrong is None else 422,
         client=client,
-        groups=scope_choices.groups(catalogue, visit.rights, chosen, held=client.scopes),
+        groups=scope_choices.groups(
+            catalogue,
+            visit.rights,
+            chosen,
+            organization=client.organization,
+            held=client.scopes,
+        ),
         fault=words(wrong),
         stale=stale,
     )

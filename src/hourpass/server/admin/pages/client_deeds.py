@@ -5,15 +5,14 @@ from dataclasses import dataclass
 
 from starlette.responses import Response
 
+from hourpass.server.admin import refusals
 from hourpass.server.admin.pages.client import done
-from hourpass.server.admin.pages.secret import new_nonce, once_for, rotated, shown_before
-from hourpass.server.admin.refusals import words
+from hourpass.server.admin.pages.secret import idempotency_key, new_nonce, rotated, shown_before
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
-from hourpass.server.clients import lifecycle, once, store
+from hourpass.server.clients import idempotency, lifecycle, store
+from hourpass.server.clients.idempotency import DoneBefore, IdempotencyKey
 from hourpass.server.clients.model import Client, Status
-from hourpass.server.clients.once import DoneBefore, Once
-from hourpass.server.operators.sessions.sign_in import SignInRefused, TooManyFailures
 from hourpass.server.refused import Conflict, Forbidden
 from hourpass.server.rights import CLIENTS_WRITE
 
@@ -94,17 +93,17 @@ def _pages_of(name: str, deed: Deed, do: Callable[[Visit, Client], Response]) ->
             if deed.is_dangerous:
                 visit.prove_again()
             return do(visit, client)
-        except TooManyFailures as wait:
-            return _ask(visit, name, client, words(wait), status=429)
-        except (SignInRefused, Forbidden) as refused:
-            return _ask(visit, name, client, words(refused), status=403)
+        except Forbidden as refused:  # NOT_PROVEN among them
+            return _ask(
+                visit, name, client, refusals.words(refused), status=refusals.status(refused)
+            )
         except Conflict as fact:
             client = lifecycle.read(visit.database, client.client_id, visit.origin)
-            return _ask(visit, name, client, words(fact), status=409)
+            return _ask(visit, name, client, refusals.words(fact), status=409)
 
 
-def _once(visit: Visit, client: Client) -> Once:
-    return once_for(visit, "rotate", [client.client_id, visit.is_checked("revoke")])
+def _key(visit: Visit, client: Client) -> IdempotencyKey:
+    return idempotency_key(visit, "rotate", [client.client_id, visit.is_checked("revoke")])
 
 
 def _rotate(visit: Visit, client: Client) -> Response:
@@ -115,7 +114,7 @@ def _rotate(visit: Visit, client: Client) -> Response:
             client.client_id,
             visit.origin,
             revoke_live_tokens=visit.is_checked("revoke"),
-            idempotency=_once(visit, client),
+            idempotency_key=_key(visit, client),
         )
     except DoneBefore:
         return shown_before(visit, client)
@@ -164,7 +163,7 @@ def _is_as_shown(visit: Visit, name: str, client: Client) -> bool:
     """
     if visit.value("version") == str(client.version):
         return True
-    return name == "rotate" and once.was_done(visit.database, _once(visit, client))
+    return name == "rotate" and idempotency.was_done(visit.database, _key(visit, client))
 
 
 def _ask(

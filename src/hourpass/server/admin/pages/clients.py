@@ -12,7 +12,7 @@ from hourpass.server.clients import store
 from hourpass.server.clients.model import Client, Status
 from hourpass.server.clients.store import ClientFilter
 from hourpass.server.cursors import BadCursor
-from hourpass.server.rights import CLIENTS_READ
+from hourpass.server.rights import CLIENTS_READ, CLIENTS_WRITE
 
 router = Pages()
 SOON = timedelta(days=30)
@@ -28,12 +28,12 @@ def list_(visit: Visit) -> Response:
     wanted = ClientFilter(
         status=Status(status) if status in list(Status) else None,
         scope=printable(scope, 200) or None,
-        organization=visit.place,
+        organization=visit.organization,
         search=search or None,
         expires_before=visit.now + SOON if status == _EXPIRING else None,
     )
     filters = {"status": status, "scope": scope, "search": search}
-    about: dict[str, object] = {"page": "clients", "place": visit.place, **filters}
+    about: dict[str, object] = {"page": "clients", "organization": visit.organization, **filters}
     cursors = visit.context.cursors()
     before = None
     if visit.query.get("cursor"):
@@ -53,14 +53,14 @@ def list_(visit: Visit) -> Response:
             *((status.value, status.value.capitalize()) for status in Status),
             (_EXPIRING, f"Expiring within {SOON.days} days"),
         ],
-        scopes=visit.context.catalogue(),
+        scopes=visit.catalogue,
         filters=filters,
         filtered=any(filters.values()),
         first=before is None,
         older=None if cursor is None else _query({**filters, "cursor": cursor}),
         deeds=deeds,
         done="Deleted. Its audit trail stays." if visit.query.get("done") == "deleted" else "",
-        several=visit.place is None and len(visit.places) > 1,
+        several=visit.organization is None and len(visit.organizations) > 1,
     )
 
 
@@ -71,7 +71,7 @@ def deeds(visit: Visit, client: Client) -> list[tuple[str, str]]:
     the client.
     """
     rights = visit.rights
-    if not rights.may("hourpass.clients:write") or not rights.changes(client.organization):
+    if not rights.may(CLIENTS_WRITE) or not rights.changes(client.organization):
         return []
     status = client.status(visit.now)
     suspend = [("suspend", "Suspend")] if status is Status.ACTIVE else []

@@ -2,15 +2,14 @@
 
 from starlette.responses import Response
 
-from hourpass.server.admin.refusals import words
+from hourpass.server.admin import refusals
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
 from hourpass.server.keys import model, operations, store
 from hourpass.server.keys.model import KeyState
-from hourpass.server.operators.sessions.sign_in import SignInRefused, TooManyFailures
+from hourpass.server.rights import KEYS_READ, KEYS_WRITE
 
 router = Pages()
-READ, WRITE = "hourpass.keys:read", "hourpass.keys:write"
 MEANING = {
     KeyState.NEXT: "Published already, so that every verifier knows it when it begins to sign.",
     KeyState.ACTIVE: "Signs every new token.",
@@ -20,7 +19,7 @@ MEANING = {
 }
 
 
-@router.get("/keys", needs=READ)
+@router.get("/keys", needs=KEYS_READ)
 def list_(visit: Visit) -> Response:
     """Every key, the youngest first."""
     with visit.database.read() as connection:
@@ -34,13 +33,13 @@ def list_(visit: Visit) -> Response:
     )
 
 
-@router.get("/keys/rotate", needs=WRITE)
+@router.get("/keys/rotate", needs=KEYS_WRITE)
 def ask(visit: Visit) -> Response:
     """Ask first."""
     return _ask(visit)
 
 
-@router.post("/keys/rotate", needs=WRITE)
+@router.post("/keys/rotate", needs=KEYS_WRITE)
 def rotate(visit: Visit) -> Response:
     """Let the next key sign, as soon as every verifier can know it.
 
@@ -49,10 +48,8 @@ def rotate(visit: Visit) -> Response:
     """
     try:
         visit.prove_again()
-    except TooManyFailures as wait:
-        return _ask(visit, words(wait), status=429)
-    except SignInRefused as refused:
-        return _ask(visit, words(refused), status=403)
+    except refusals.NOT_PROVEN as refused:
+        return _ask(visit, refusals.words(refused), status=refusals.status(refused))
     if visit.value("coming") != _coming(visit):
         meanwhile = "The keys were rotated meanwhile, so nothing more was done."
         return _ask(visit, meanwhile, status=409)

@@ -5,20 +5,20 @@ from starlette.responses import Response
 from hourpass.limits import MAX_PER_MINUTE
 from hourpass.server.admin import scope_choices
 from hourpass.server.admin.pages.client import typed_limit
-from hourpass.server.admin.pages.secret import created, new_nonce, once_for, shown_before
+from hourpass.server.admin.pages.secret import created, idempotency_key, new_nonce, shown_before
 from hourpass.server.admin.refusals import words
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
 from hourpass.server.clients import lifecycle
+from hourpass.server.clients.idempotency import DoneBefore
 from hourpass.server.clients.lifecycle import NewClient
 from hourpass.server.clients.model import (
     MAX_DESCRIPTION,
     MAX_EXPIRES_IN_DAYS,
     MAX_NAME,
 )
-from hourpass.server.clients.once import DoneBefore
 from hourpass.server.organizations.model import DEFAULT
-from hourpass.server.refused import BadInput, Conflict, Forbidden
+from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
 from hourpass.server.rights import CLIENTS_WRITE
 
 router = Pages()
@@ -40,14 +40,14 @@ def create(visit: Visit) -> Response:
             description=visit.value("description"),
             expires_in_days=_days(visit.value("expires_in_days")),
             limit_per_minute=typed_limit(visit.value("limit_per_minute")),
-            organization=visit.place or visit.value("organization") or DEFAULT,
+            organization=visit.organization or visit.value("organization") or DEFAULT,
         )
         made = lifecycle.create(
             visit.database,
             visit.context.keyring(),
             new,
             visit.origin,
-            idempotency=once_for(
+            idempotency_key=idempotency_key(
                 visit,
                 "create",
                 [
@@ -63,7 +63,7 @@ def create(visit: Visit) -> Response:
     except DoneBefore as before:
         client = lifecycle.read(visit.database, before.client_id, visit.origin)
         return shown_before(visit, client)
-    except (BadInput, Forbidden, Conflict) as wrong:
+    except (BadInput, Missing, Forbidden, Conflict) as wrong:
         return _form(visit, wrong)
     return created(visit, made)
 
@@ -79,6 +79,7 @@ def _days(text: str) -> int | None:
 
 def _form(visit: Visit, wrong: Exception | None = None) -> Response:
     chosen = frozenset(visit.values("scope"))
+    asks_where = visit.organization is None and len(visit.organizations) > 1
     return visit.page(
         "clients/new.html",
         status=200 if wrong is None else 422,
@@ -89,8 +90,13 @@ def _form(visit: Visit, wrong: Exception | None = None) -> Response:
         limit_per_minute=visit.value("limit_per_minute"),
         max_per_minute=MAX_PER_MINUTE,
         organization=visit.value("organization") or DEFAULT,
-        asks_where=visit.place is None and len(visit.places) > 1,
-        groups=scope_choices.groups(visit.context.catalogue(), visit.rights, chosen),
+        asks_where=asks_where,
+        groups=scope_choices.groups(
+            visit.context.catalogue(),
+            visit.rights,
+            chosen,
+            organization=None if asks_where else visit.organization or DEFAULT,
+        ),
         max_name=MAX_NAME,
         max_description=MAX_DESCRIPTION,
         max_days=MAX_EXPIRES_IN_DAYS,

@@ -13,89 +13,94 @@ from hourpass.server.admin.pages.operators import (
     INSTALLATION,
     MEANING,
     key_of,
+    may_give_in,
     name_of,
     person,
-    places,
 )
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
 from hourpass.server.audit.events import rfc3339
 from hourpass.server.operators import lifecycle, model, store
 from hourpass.server.operators.lifecycle import Invited
-from hourpass.server.operators.model import WRITE, Operator, Role
+from hourpass.server.operators.model import Operator, Role
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
+from hourpass.server.rights import OPERATORS_WRITE
 
 router = Pages()
 _REFUSED = (BadInput, Conflict, Forbidden)
 
 
-@router.get("/operators/new", needs=WRITE)
+@router.get("/operators/new", needs=OPERATORS_WRITE)
 def new(visit: Visit) -> Response:
     """The form that invites."""
     return _new(visit)
 
 
-@router.post("/operators/new", needs=WRITE)
+@router.post("/operators/new", needs=OPERATORS_WRITE)
 def invite(visit: Visit) -> Response:
     """The link for whoever is new; who has signed up before has the role at once."""
     try:
         visit.prove_again()
-        place, role = _place(visit, visit.value("place")), _role(visit)
-        _require_new(visit, place)
-        made = lifecycle.set_role(visit.database, visit.value("email"), place, role, visit.origin)
+        organization, role = _organization(visit, visit.value("organization")), _role(visit)
+        _require_new(visit, organization)
+        made = lifecycle.set_role(
+            visit.database, visit.value("email"), organization, role, visit.origin
+        )
     except _REFUSED as refused:
         return _new(visit, refused)
-    return _done(visit, made, _what(visit, role, place))
+    return _done(visit, made, _what(visit, role, organization))
 
 
-@router.get("/operators/{operator_id}/role", needs=WRITE)
+@router.get("/operators/{operator_id}/role", needs=OPERATORS_WRITE)
 def ask_role(visit: Visit) -> Response:
     """Which role, where."""
     return _ask_role(visit, person(visit))
 
 
-@router.post("/operators/{operator_id}/role", needs=WRITE)
+@router.post("/operators/{operator_id}/role", needs=OPERATORS_WRITE)
 def set_role(visit: Visit) -> Response:
-    """That role in that place instead of any other."""
+    """That role there instead of any other."""
     operator = person(visit)
     try:
         visit.prove_again()
-        place, role = _place(visit, visit.value("place")), _role(visit)
-        if operator.roles.get(place) is role:
+        organization, role = _organization(visit, visit.value("organization")), _role(visit)
+        if operator.roles.get(organization) is role:
             return visit.redirect(f"/admin/operators/{operator.operator_id}")
-        made = lifecycle.set_role(visit.database, operator.email, place, role, visit.origin)
+        made = lifecycle.set_role(visit.database, operator.email, organization, role, visit.origin)
     except _REFUSED as refused:
         return _ask_role(visit, operator, refused)
-    return _done(visit, made, _what(visit, role, place))
+    return _done(visit, made, _what(visit, role, organization))
 
 
-@router.get("/operators/{operator_id}/take", needs=WRITE)
+@router.get("/operators/{operator_id}/take", needs=OPERATORS_WRITE)
 def ask_take(visit: Visit) -> Response:
     """What taking a role does."""
-    return _ask_take(visit, person(visit), visit.query.get("place", ""))
+    return _ask_take(visit, person(visit), visit.query.get("organization", ""))
 
 
-@router.post("/operators/{operator_id}/take", needs=WRITE)
+@router.post("/operators/{operator_id}/take", needs=OPERATORS_WRITE)
 def take_role(visit: Visit) -> Response:
     """Take it; with the last one the person goes."""
-    operator, key = person(visit), visit.value("place")
+    operator, key = person(visit), visit.value("organization")
     try:
         visit.prove_again()
-        left = lifecycle.take_role(visit.database, operator.email, _place(visit, key), visit.origin)
+        left = lifecycle.take_role(
+            visit.database, operator.email, _organization(visit, key), visit.origin
+        )
     except _REFUSED as refused:
         return _ask_take(visit, operator, key, refused)
-    if left is None or operator.roles.keys() == {_place(visit, key)}:
+    if left is None or operator.roles.keys() == {_organization(visit, key)}:
         return visit.redirect("/admin/operators")
     return visit.redirect(f"/admin/operators/{operator.operator_id}")
 
 
-@router.get("/operators/{operator_id}/reset", needs=WRITE)
+@router.get("/operators/{operator_id}/reset", needs=OPERATORS_WRITE)
 def ask_reset(visit: Visit) -> Response:
     """What a new link does."""
     return _ask("operators/reset.html", visit, person(visit))
 
 
-@router.post("/operators/{operator_id}/reset", needs=WRITE)
+@router.post("/operators/{operator_id}/reset", needs=OPERATORS_WRITE)
 def reset(visit: Visit) -> Response:
     """A new link, unless somebody made one since the form was made."""
     operator = person(visit)
@@ -112,13 +117,13 @@ def reset(visit: Visit) -> Response:
     return _done(visit, made, None)
 
 
-@router.get("/operators/{operator_id}/remove", needs=WRITE)
+@router.get("/operators/{operator_id}/remove", needs=OPERATORS_WRITE)
 def ask_remove(visit: Visit) -> Response:
     """What removing does."""
     return _ask("operators/remove.html", visit, person(visit))
 
 
-@router.post("/operators/{operator_id}/remove", needs=WRITE)
+@router.post("/operators/{operator_id}/remove", needs=OPERATORS_WRITE)
 def remove(visit: Visit) -> Response:
     """The person, with every role, session and credential."""
     operator = person(visit)
@@ -130,13 +135,13 @@ def remove(visit: Visit) -> Response:
     return visit.redirect("/admin/operators")
 
 
-def _place(visit: Visit, key: str) -> str | None:
+def _organization(visit: Visit, key: str) -> str | None:
     """From a form; raises BadInput when nothing was chosen, Missing for what is not there."""
     if not key:
-        raise BadInput("place", "choose where the role counts")
+        raise BadInput("organization", "choose where the role counts")
     if key == INSTALLATION:
         return None
-    if all(place.id != key for place in visit.places):
+    if all(each.id != key for each in visit.organizations):
         raise Missing("there is no such organization")
     return key
 
@@ -148,12 +153,12 @@ def _role(visit: Visit) -> Role:
         raise BadInput("role", "choose a role") from None
 
 
-def _require_new(visit: Visit, place: str | None) -> None:
+def _require_new(visit: Visit, organization: str | None) -> None:
     """Whom the visitor knows already is not invited once more; raises Conflict."""
     with visit.database.read() as connection:
         known = store.by_email(connection, model.normal_email(visit.value("email")))
     seen = None if known is None else model.seen_by(visit.current.powers, known)
-    if seen is not None and place in seen.roles:
+    if seen is not None and organization in seen.roles:
         raise Conflict(
             f"{seen.email} has a role there already, so nothing was done. "
             "Find this person in the list to change the role or to make a new link"
@@ -190,7 +195,7 @@ def _new(visit: Visit, refused: Exception | None = None) -> Response:
         wrong=refused.member if isinstance(refused, BadInput) else "",
         given={
             "email": visit.value("email"),
-            "place": visit.value("place") or key_of(visit.place),
+            "organization": visit.value("organization") or key_of(visit.organization),
             "role": visit.value("role"),
         },
         **_choices(visit),
@@ -198,25 +203,27 @@ def _new(visit: Visit, refused: Exception | None = None) -> Response:
 
 
 def _ask_role(visit: Visit, operator: Operator, refused: Exception | None = None) -> Response:
-    key = visit.value("place") or visit.query.get("place", "")
-    held = {key_of(place): role.value for place, role in operator.roles.items()}
+    key = visit.value("organization") or visit.query.get("organization", "")
+    held = {key_of(organization): role.value for organization, role in operator.roles.items()}
     return visit.page(
         "operators/role.html",
         status=refusals.status(refused),
         fault=refusals.words(refused),
         operator=operator,
         fixed=key if key in held else "",
-        given={"place": key, "role": visit.value("role") or held.get(key, "")},
+        given={"organization": key, "role": visit.value("role") or held.get(key, "")},
         roles=MEANING,
-        places={k: name for k, name in places(visit).items() if k == key or k not in held},
+        organizations={
+            k: name for k, name in may_give_in(visit).items() if k == key or k not in held
+        },
     )
 
 
 def _ask_take(
     visit: Visit, operator: Operator, key: str, refused: Exception | None = None
 ) -> Response:
-    place = _place(visit, key)
-    if place not in operator.roles:
+    organization = _organization(visit, key)
+    if organization not in operator.roles:
         raise Missing("this person has no role there any more")
     return _ask(
         "operators/take.html",
@@ -224,8 +231,8 @@ def _ask_take(
         operator,
         refused,
         key=key,
-        place=name_of(visit, place),
-        role=operator.roles[place],
+        where=name_of(visit, organization),
+        role=operator.roles[organization],
         last=len(operator.roles) == 1,
     )
 
@@ -256,10 +263,10 @@ def _hours(activated_at: datetime | None) -> int:
     return int(lifecycle.LIFETIMES[purpose].total_seconds() // 3600)
 
 
-def _what(visit: Visit, role: Role, place: str | None) -> str:
-    where = "the installation" if place is None else name_of(visit, place)
+def _what(visit: Visit, role: Role, organization: str | None) -> str:
+    where = "the installation" if organization is None else name_of(visit, organization)
     return f"{role.value} of {where}"
 
 
 def _choices(visit: Visit) -> dict[str, object]:
-    return {"places": places(visit), "roles": MEANING}
+    return {"organizations": may_give_in(visit), "roles": MEANING}

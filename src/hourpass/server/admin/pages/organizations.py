@@ -1,13 +1,11 @@
 """Settings > Organizations: the tenants of the installation."""
 
-from datetime import datetime
-
 from starlette.responses import Response
 
 from hourpass.server.admin.refusals import words
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
-from hourpass.server.cursors import BadCursor
+from hourpass.server.cursors import BadCursor, made_as_json, made_from_json
 from hourpass.server.organizations import model, operations, store
 from hourpass.server.organizations.model import Organization
 from hourpass.server.organizations.operations import UnknownOrganization
@@ -51,8 +49,7 @@ def list_(visit: Visit) -> Response:
     before = None
     if visit.query.get("cursor"):
         try:
-            moment, organization_id = cursors.read(_ABOUT, visit.query["cursor"])
-            before = (datetime.fromisoformat(moment), organization_id)
+            before = made_from_json(cursors.read(_ABOUT, visit.query["cursor"]))
         except BadCursor:
             return visit.redirect("/admin/organizations")
     with visit.database.read() as connection:
@@ -60,7 +57,7 @@ def list_(visit: Visit) -> Response:
     shown = found[:_PAGE]
     older = None
     if len(found) > _PAGE:
-        older = cursors.write(_ABOUT, [shown[-1].created_at.isoformat(), shown[-1].id])
+        older = cursors.write(_ABOUT, made_as_json((shown[-1].created_at, shown[-1].id)))
     return visit.page(
         "organizations/list.html",
         organizations=shown,

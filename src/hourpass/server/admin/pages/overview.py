@@ -1,4 +1,4 @@
-"""Overview: how things stand in the place that is looked at, and the first steps in a new one."""
+"""Overview: how things stand where the visitor looks, and the first steps where all is new."""
 
 import logging
 from collections import Counter
@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from starlette.responses import Response
 
-from hourpass.server.admin.pages.audit import AUDIT_READ
 from hourpass.server.admin.pages.clients import SOON
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.sentences import reason
@@ -17,7 +16,7 @@ from hourpass.server.clients import overview_store as figures
 from hourpass.server.clients.model import Status
 from hourpass.server.clients.usage import Per, Period
 from hourpass.server.db.engine import DatabaseUnavailable
-from hourpass.server.rights import CLIENTS_READ
+from hourpass.server.rights import AUDIT_READ, CLIENTS_READ
 
 router = Pages()
 _HOURS = 24
@@ -43,11 +42,13 @@ def overview(visit: Visit) -> Response:
 
 
 def _clients(visit: Visit) -> dict[str, object]:
-    place, now = visit.place, visit.now
+    organization, now = visit.organization, visit.now
     with visit.database.read() as connection:
-        counts = figures.count_by_status(connection, place, now)
-        expiring = figures.about_to_expire(connection, place, now, now + SOON, limit=_SHORT + 1)
-        unused = figures.never_used(connection, place, now, limit=_SHORT + 1)
+        counts = figures.count_by_status(connection, organization, now)
+        expiring = figures.about_to_expire(
+            connection, organization, now, now + SOON, limit=_SHORT + 1
+        )
+        unused = figures.never_used(connection, organization, now, limit=_SHORT + 1)
     total = sum(counts.values())
     is_new = total <= _SHORT and len(unused) == total - counts[Status.EXPIRED]
     return {
@@ -62,7 +63,7 @@ def _clients(visit: Visit) -> dict[str, object]:
 def _steps(visit: Visit, total: int) -> dict[str, bool]:
     """Which of the first steps are done, while no client has had a token yet."""
     management = visit.context.management_identifier
-    apis = [api for api in visit.context.catalogue().apis if api.identifier != management]
+    apis = [api for api in visit.catalogue.apis if api.identifier != management]
     return {"catalogue": bool(apis), "client": bool(total)}
 
 
@@ -79,16 +80,16 @@ def _periods(visit: Visit) -> list[Period] | None:
 
 def _period(visit: Visit, hour: datetime) -> Period:
     remembered = visit.site.hours
-    known = remembered.get((visit.place, hour))
+    known = remembered.get((visit.organization, hour))
     if known is not None:
         return known
     with visit.database.read() as connection:
-        issued, refused = figures.sums_of_hour(connection, visit.place, hour)
+        issued, refused = figures.sums_of_hour(connection, visit.organization, hour)
     period = Period(begins_at=hour, issued=issued, refused=refused)
     if visit.now > hour + Per.HOUR.length + _LATE:
         if len(remembered) >= _MAX_REMEMBERED:
             remembered.clear()
-        remembered[visit.place, hour] = period
+        remembered[visit.organization, hour] = period
     return period
 
 
@@ -96,7 +97,7 @@ def _refusals(visit: Visit) -> dict[str, object]:
     since = visit.now - timedelta(hours=24)
     with visit.database.read() as connection:
         found = audit.newest_details(
-            connection, Event.TOKEN_REFUSED.value, visit.place, since, limit=_REFUSALS
+            connection, Event.TOKEN_REFUSED.value, visit.organization, since, limit=_REFUSALS
         )
     sums = Counter[str]()
     for detail in found:

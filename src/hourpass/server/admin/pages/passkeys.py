@@ -12,7 +12,6 @@ from hourpass.server.operators.credentials import passkeys
 from hourpass.server.operators.credentials.passkeys import PasskeyRefused, RelyingParty
 from hourpass.server.operators.credentials.store import Passkey
 from hourpass.server.operators.model import NotFound
-from hourpass.server.operators.sessions.sign_in import SignInRefused, TooManyFailures
 from hourpass.server.operators.tokens import Token
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing
 
@@ -31,7 +30,7 @@ def prove(visit: Visit) -> Response:
     """The proof alone: the browser makes the passkey on the page that comes next."""
     try:
         visit.prove_again()
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _new(visit, refused)
     return visit.redirect("/admin/account/passkeys/new")
 
@@ -75,7 +74,7 @@ def remove(visit: Visit) -> Response:
     key = _key(visit)
     try:
         visit.prove_again()
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _remove(visit, key, refused)
     try:
         passkeys.remove(visit.database, visit.current.operator, key.credential_id, visit.origin)

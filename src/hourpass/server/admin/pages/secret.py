@@ -7,9 +7,9 @@ from starlette.responses import Response
 
 from hourpass.server.admin.snippets import snippets
 from hourpass.server.admin.visit import Visit
+from hourpass.server.clients.idempotency import IdempotencyKey
 from hourpass.server.clients.lifecycle import WithSecret
 from hourpass.server.clients.model import Client
-from hourpass.server.clients.once import Once
 
 
 def new_nonce() -> str:
@@ -17,13 +17,13 @@ def new_nonce() -> str:
     return secrets.token_urlsafe(18)
 
 
-def once_for(visit: Visit, route: str, request: object) -> Once:
+def idempotency_key(visit: Visit, route: str, request: object) -> IdempotencyKey:
     """The form's nonce as an Idempotency-Key; without one each sending is another request."""
-    key = visit.value("nonce")
-    if not (key.isascii() and key.isprintable() and 1 <= len(key) <= 255):
-        key = new_nonce()
+    nonce = visit.value("nonce")
+    if not (nonce.isascii() and nonce.isprintable() and 1 <= len(nonce) <= 255):
+        nonce = new_nonce()
     who = visit.current.operator.operator_id
-    return Once.of(who, f"page {route}", key, json.dumps(request))
+    return IdempotencyKey.of(who, f"page {route}", nonce, json.dumps(request))
 
 
 def created(visit: Visit, made: WithSecret) -> Response:

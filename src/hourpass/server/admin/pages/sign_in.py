@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from hourpass.server.admin import refusals
 from hourpass.server.admin.pages.passkeys import party_of
 from hourpass.server.admin.routing import Pages
-from hourpass.server.admin.visit import PLACE_COOKIE, Visit
+from hourpass.server.admin.visit import ORGANIZATION_COOKIE, Visit
 from hourpass.server.operators import lifecycle
 from hourpass.server.operators.credentials import passkeys
 from hourpass.server.operators.credentials.passkeys import PasskeyRefused
@@ -15,7 +15,7 @@ from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.lifecycle import DeadLink, LinkShown
 from hourpass.server.operators.sessions import operations, sign_in
 from hourpass.server.operators.sessions.model import Stage
-from hourpass.server.operators.sessions.sign_in import SignedIn, SignInRefused, TooManyFailures
+from hourpass.server.operators.sessions.sign_in import SignedIn, SignInRefused
 from hourpass.server.operators.tokens import Token
 from hourpass.server.refused import BadInput
 
@@ -37,11 +37,12 @@ def sign_in_with_password(visit: Visit) -> Response:
         done = sign_in.sign_in(
             visit.database,
             visit.site.hashing,
+            visit.context.policy.master,
             visit.value("email"),
             Password(visit.value("password")),
             visit.origin,
         )
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _sign_in(visit, refused)
     if done.session.stage is Stage.CODE:
         on = f"/admin/sign-in/code?next={quote(visit.value('next'), safe='/')}"
@@ -66,7 +67,7 @@ def sign_in_with_code(visit: Visit) -> Response:
             visit.value("code"),
             visit.origin,
         )
-    except (SignInRefused, TooManyFailures) as refused:
+    except refusals.NOT_PROVEN as refused:
         return _code(visit, refused)
     return _signed_in(visit, done)
 
@@ -101,13 +102,13 @@ def sign_out(visit: Visit) -> Response:
     return visit.end_session(visit.redirect("/admin/sign-in"))
 
 
-@router.post("/place")
-def choose_place(visit: Visit) -> Response:
+@router.post("/organization")
+def choose_organization(visit: Visit) -> Response:
     """Which organization to look at; it is remembered in the browser."""
-    response = visit.go_on()
+    response, chosen = visit.go_on(), visit.value("organization")
     response.set_cookie(
-        PLACE_COOKIE,
-        visit.value("place") if visit.value("place") in [p.id for p in visit.places] else "",
+        ORGANIZATION_COOKIE,
+        chosen if any(each.id == chosen for each in visit.organizations) else "",
         path="/",
         secure=visit.site.secure,
         httponly=True,
@@ -140,7 +141,12 @@ def use_invitation(visit: Visit) -> Response:
     except BadInput as wrong:
         return _invitation(visit, shown, wrong)
     done = sign_in.sign_in(
-        visit.database, visit.site.hashing, operator.email, password, visit.origin
+        visit.database,
+        visit.site.hashing,
+        visit.context.policy.master,
+        operator.email,
+        password,
+        visit.origin,
     )
     return _signed_in(visit, done)
 

@@ -15,7 +15,7 @@ from importlib import resources
 from argon2 import PasswordHasher, Type
 from argon2.exceptions import VerificationError
 
-from hourpass.server.operators.tokens import Token
+from hourpass.server.hidden import Hidden
 from hourpass.server.refused import BadInput
 
 MIN_LENGTH, MAX_LENGTH = 15, 256
@@ -36,8 +36,8 @@ class TooBusy(Exception):
     """Too many passwords are being verified at this moment; nothing was decided."""
 
 
-class Password(Token):
-    """A password as somebody typed it, after NFC; its repr hides it."""
+class Password(Hidden):
+    """A password as somebody typed it, after NFC."""
 
     __slots__ = ()
 

@@ -7,9 +7,11 @@ from datetime import datetime
 import pyotp
 from sqlalchemy import Connection
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import AuditEvent, Event, Origin
 from hourpass.server.db.engine import Database
+from hourpass.server.hidden import Hidden
 from hourpass.server.keys.master import MasterKeys
 from hourpass.server.operators import store as operators
 from hourpass.server.operators import tokens
@@ -30,8 +32,8 @@ _CODE = "recovery code"
 class Enrolment:
     """What an app needs, shown this once: the secret in base32, and as a URI for a QR code."""
 
-    secret: Token
-    uri: Token
+    secret: Hidden
+    uri: Hidden
 
 
 def begin(database: Database, master: MasterKeys, operator: Operator) -> Enrolment:
@@ -132,7 +134,7 @@ def _is_code(
 
 def _enrolment(secret: str, operator: Operator) -> Enrolment:
     uri = pyotp.TOTP(secret).provisioning_uri(name=operator.email, issuer_name="Hourpass")
-    return Enrolment(secret=Token(secret), uri=Token(uri))
+    return Enrolment(secret=Hidden(secret), uri=Hidden(uri))
 
 
 def _unsealed(master: MasterKeys, operator_id: str, sealed: bytes) -> str:
@@ -140,7 +142,7 @@ def _unsealed(master: MasterKeys, operator_id: str, sealed: bytes) -> str:
 
 
 def _new_codes(connection: Connection, operator_id: str) -> list[Token]:
-    codes = [tokens.letters(_LETTERS) for _ in range(RECOVERY_CODES)]
+    codes = [identifiers.letters(_LETTERS) for _ in range(RECOVERY_CODES)]
     digests = [_digest(operator_id, code) for code in codes]
     store.set_recovery_codes(connection, operator_id, digests)
     return [Token("-".join(code[at : at + 4] for at in range(0, _LETTERS, 4))) for code in codes]

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from hourpass.server import identifiers
+
 IDLE = timedelta(minutes=30)
 ABSOLUTE = timedelta(hours=12)
 CODE_WITHIN = timedelta(minutes=5)
@@ -18,7 +20,7 @@ _LONGEST_WAIT = timedelta(minutes=15)
 _FORGOTTEN_AFTER = timedelta(hours=24)
 
 
-_SESSION_ID = re.compile(r"ses_[0-9a-hjkmnp-tv-z]{20}")
+_SESSION_ID = re.compile("ses_" + identifiers.FORM)
 
 
 def is_session_id(text: str) -> bool:

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from hourpass.server import identifiers
 from hourpass.server.audit import store as audit
 from hourpass.server.audit.events import SYSTEM, AuditEvent, Detail, Event, Origin
 from hourpass.server.db.engine import Database
+from hourpass.server.keys import keyring
 from hourpass.server.keys.master import MasterKeys
 from hourpass.server.operators import model, tokens
 from hourpass.server.operators import store as operators
@@ -58,14 +60,19 @@ class SignedIn:
 
 
 def sign_in(
-    database: Database, hashing: Passwords, email: str, password: Password, by: Origin
+    database: Database,
+    hashing: Passwords,
+    master: MasterKeys,
+    email: str,
+    password: Password,
+    by: Origin,
 ) -> SignedIn:
     """With address and password; the answer is at stage CODE when a code is needed as well.
 
     `by` gives request and address; its actor is not looked at. Raises SignInRefused,
     TooManyFailures, NoAccess, TooBusy.
     """
-    operator = _charge_email(database, email)
+    operator = _charge_email(database, master, email)
     stored = operator.password_hash if operator else None
     if not hashing.verify(password, stored) or operator is None or stored is None:
         _failed(database, operator, "password" if operator else "unknown address", by)
@@ -83,9 +90,7 @@ def sign_in(
     if signed_in is None:
         _failed(database, operator, "changed meanwhile", by)
         raise SignInRefused
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def give_code(
@@ -111,9 +116,7 @@ def give_code(
     if signed_in is None:
         _failed(database, operator, "code", by)
         raise SignInRefused
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def sign_in_with_passkey(
@@ -131,9 +134,7 @@ def sign_in_with_passkey(
     except PasskeyRefused:
         _failed(database, None, "passkey", by)
         raise
-    if Powers.of(signed_in.operator).empty:
-        raise NoAccess
-    return signed_in
+    return _with_access(signed_in)
 
 
 def reauthenticate(
@@ -225,21 +226,24 @@ def change_password(
         )
 
 
-def _charge_email(database: Database, email: str) -> Operator | None:
+def _charge_email(database: Database, master: MasterKeys, email: str) -> Operator | None:
     """Count an attempt on whoever has that address, in whatever spelling; raises
-    TooManyFailures."""
+    TooManyFailures.
+
+    The same statements whether or not somebody has it, and nothing of the person before the
+    attempt is looked at: refusals within the wait can be had, and timed, without end.
+    """
     try:
         address, is_address = model.normal_email(email), True
     except BadInput:
         address, is_address = email[:_LONGEST_EMAIL], False
     with database.write() as connection:
-        operator = operators.by_email(connection, address) if is_address else None
-        account = (
-            store.account_of_nobody(address)
-            if operator is None
-            else store.account_of(operator.operator_id)
-        )
+        account = nobody = store.account_of_nobody(address, keyring.own_key(connection, master))
+        operator_id = operators.id_of(connection, address) if is_address else None
+        if operator_id is not None:
+            account = store.account_of(operator_id)
         wait = _charge(database, connection, account)
+        operator = None if wait else operators.get(connection, operator_id or nobody)
     if wait:
         raise TooManyFailures(wait)
     return operator
@@ -281,7 +285,7 @@ def _open(
     token = tokens.new()
     fresh = operators.get(connection, operator.operator_id) or operator
     session = Session(
-        session_id=tokens.new_id("ses_"),
+        session_id=identifiers.new_id("ses_"),
         operator_id=operator.operator_id,
         stage=stage,
         method=method,
@@ -300,6 +304,13 @@ def _open(
         store.forgive(connection, store.account_of(operator.operator_id))
         detail = {"method": method.value, "session": session.session_id}
         record(connection, Event.OPERATOR_SIGNED_IN, fresh, by, now, detail)
+    return signed_in
+
+
+def _with_access(signed_in: SignedIn) -> SignedIn:
+    """Itself; raises NoAccess for a person who may do nothing now."""
+    if Powers.of(signed_in.operator).empty:
+        raise NoAccess
     return signed_in
 
 

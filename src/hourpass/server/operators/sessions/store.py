@@ -1,9 +1,9 @@
 """The tables of sessions and of failed sign-ins."""
 
-import hashlib
+import hmac
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import Connection, Row, case, delete, func, insert, literal, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from hourpass.server.db.columns import EPOCH
@@ -19,8 +19,12 @@ from hourpass.server.operators.sessions.model import (
     Stage,
 )
 
+MAX_ACCOUNTS = 65_536
+"""As many accounts have a counter, known or not; those tried longest ago lose theirs first."""
+
 _UNKNOWN = "unknown"
 _ONE_EVENT_A = timedelta(minutes=1)
+_FORGOTTEN_AT_ONCE = 1024  # to find out which costs a look at every row
 
 
 def account_of(operator_id: str) -> str:
@@ -28,10 +32,15 @@ def account_of(operator_id: str) -> str:
     return operator_id
 
 
-def account_of_nobody(email: str) -> str:
-    """The counter of an address that is no operator's: one of 65,536, whatever is tried."""
-    octets = email.encode("utf-8", "surrogatepass")
-    return f"{_UNKNOWN}:{hashlib.sha256(octets).hexdigest()[:4]}"
+def account_of_nobody(email: str, key: bytes) -> str:
+    """The counter of an address that is no operator's: its own, as an operator has. Two that
+    shared one would tell that neither is known.
+
+    Named under `key`, the installation's: people type passwords there, and nobody who reads the
+    table may try which.
+    """
+    octets = b"sign-in account\0" + email.encode("utf-8", "surrogatepass")
+    return f"{_UNKNOWN}:{hmac.digest(key, octets, 'sha256').hex()[:32]}"
 
 
 def hold_failures(connection: Connection, account: str) -> Failures:
@@ -42,7 +51,8 @@ def hold_failures(connection: Connection, account: str) -> Failures:
     query = select(sign_in_failure).where(sign_in_failure.c.account == account)
     row = None
     while row is None:  # it goes when the person signs in elsewhere at this moment
-        _make(connection, account)
+        if _make(connection, account):
+            _forget_oldest(connection, account)
         row = connection.execute(query.with_for_update()).one_or_none()
     return Failures(count=row.failures, last_at=row.last_at, blocked_until=row.blocked_until)
 
@@ -62,15 +72,25 @@ def forgive(connection: Connection, account: str) -> None:
 
 
 def first_of_minute(connection: Connection, now: datetime) -> bool:
-    """Whether no attempt on an unknown account was recorded within the last minute."""
-    _make(connection, _UNKNOWN)
+    """Whether no attempt on an unknown account was recorded within the last minute.
+
+    One statement, which always writes: so the commit takes as long as that of the event which
+    every attempt on a known account leaves.
+    """
+    column = sign_in_failure.c.blocked_until
+    until = now + _ONE_EVENT_A
     query = (
         update(sign_in_failure)
-        .where(sign_in_failure.c.account == _UNKNOWN, sign_in_failure.c.blocked_until <= now)
-        .values(last_at=now, blocked_until=now + _ONE_EVENT_A)
-        .returning(sign_in_failure.c.account)
+        .where(sign_in_failure.c.account == _UNKNOWN)
+        .values(
+            last_at=now,
+            blocked_until=case((column <= now, literal(until, column.type)), else_=column),
+        )
+        .returning(column)
     )
-    return connection.execute(query).first() is not None
+    while (after := connection.execute(query).scalar_one_or_none()) is None:
+        _make(connection, _UNKNOWN)
+    return bool(after == until)
 
 
 def add(connection: Connection, session: Session, digest: bytes) -> None:
@@ -154,14 +174,34 @@ def end_all(connection: Connection, operator_id: str, *, but: str | None = None)
     return len(connection.execute(query.returning(table.c.id)).all())
 
 
-def _make(connection: Connection, account: str) -> None:
+def _make(connection: Connection, account: str) -> bool:
+    """A counter that stands at nothing; whether there was none."""
     on_postgresql = connection.dialect.name == "postgresql"
     into = (postgresql.insert if on_postgresql else sqlite.insert)(sign_in_failure)
-    connection.execute(
-        into.values(
-            account=account, failures=0, last_at=EPOCH, blocked_until=EPOCH
-        ).on_conflict_do_nothing()
+    query = (
+        into.values(account=account, failures=0, last_at=EPOCH, blocked_until=EPOCH)
+        .on_conflict_do_nothing()
+        .returning(sign_in_failure.c.account)
     )
+    return connection.execute(query).first() is not None
+
+
+def _forget_oldest(connection: Connection, but: str) -> None:
+    """Keep to the bound, of known and unknown accounts alike: a flood that made only the unknown
+    ones forgotten would tell which are known."""
+    count = connection.execute(select(func.count()).select_from(sign_in_failure)).scalar_one()
+    if count <= MAX_ACCOUNTS:
+        return
+    account = sign_in_failure.c.account
+    oldest = (
+        select(account)
+        .where(account != but)
+        .order_by(sign_in_failure.c.last_at)
+        .limit(_FORGOTTEN_AT_ONCE)
+        .with_for_update(skip_locked=True)  # who is trying now waits for nobody here
+    )
+    forgotten = connection.scalars(oldest).all()
+    connection.execute(delete(sign_in_failure).where(account.in_(forgotten)))
 
 
 def _session(row: Row[tuple[object, ...]]) -> Session:

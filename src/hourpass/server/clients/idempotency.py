@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from hourpass.server.clients import once_store
+from hourpass.server.clients import idempotency_store
 from hourpass.server.db.engine import Database
 from hourpass.server.refused import Conflict
 
@@ -39,37 +39,37 @@ class DoneBefore(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Once:
-    """An Idempotency-Key: whose, for which route, and which request came with it."""
+class IdempotencyKey:
+    """An Idempotency-Key: whose, for which route, its value, and which request came with it."""
 
     caller: str
     route: str
-    key: str
+    value: str
     request: bytes
 
     @classmethod
-    def of(cls, caller: str, route: str, key: str, request: str) -> "Once":
+    def of(cls, caller: str, route: str, value: str, request: str) -> "IdempotencyKey":
         """`request` is all that makes this request another than others on the route."""
         digest = hashlib.sha256(request.encode("utf-8", "surrogatepass")).digest()
-        return cls(caller=caller, route=route, key=key, request=digest)
+        return cls(caller=caller, route=route, value=value, request=digest)
 
     @property
     def lock(self) -> int:
         """A number of 64 bits that two requests with this key have in common."""
-        text = f"{self.caller}\0{self.route}\0{self.key}"
+        text = f"{self.caller}\0{self.route}\0{self.value}"
         return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)
 
 
 @contextmanager
-def running(once: Once | None) -> Iterator[None]:
+def running(key: IdempotencyKey | None) -> Iterator[None]:
     """While the request is under way in this process; raises StillRunning for a second one.
 
     Between processes (PostgreSQL only) the lock that `check` takes does the same.
     """
-    if once is None:
+    if key is None:
         yield
         return
-    name = once.lock
+    name = key.lock
     with _guard:
         if name in _under_way:
             raise StillRunning(_UNDER_WAY)
@@ -81,44 +81,48 @@ def running(once: Once | None) -> Iterator[None]:
             _under_way.discard(name)
 
 
-def check(connection: Connection, once: Once | None, now: datetime) -> None:
+def check(connection: Connection, key: IdempotencyKey | None, now: datetime) -> None:
     """First step of the deed's transaction: raises DoneBefore, KeyReused or StillRunning."""
-    if once is None:
+    if key is None:
         return
-    if not once_store.take_turn(connection, once.lock):
+    if not idempotency_store.take_turn(connection, key.lock):
         raise StillRunning(_UNDER_WAY)
-    found = once_store.get(connection, once.caller, once.route, once.key)
+    found = idempotency_store.get(connection, key.caller, key.route, key.value)
     if found is None:
         return
     request, client_id, done_at = found
     if now - done_at >= KEPT:
         return
-    if request != once.request:
+    if request != key.request:
         raise KeyReused("this Idempotency-Key came with another request before; make a new key")
     raise DoneBefore(client_id)
 
 
-def done(connection: Connection, once: Once | None, client_id: str, now: datetime) -> None:
+def done(connection: Connection, key: IdempotencyKey | None, client_id: str, now: datetime) -> None:
     """Last step of the deed's transaction."""
-    if once is not None:
-        once_store.put(connection, once.caller, once.route, once.key, once.request, client_id, now)
+    if key is not None:
+        idempotency_store.put(
+            connection, key.caller, key.route, key.value, key.request, client_id, now
+        )
 
 
-def was_done(database: Database, once: Once) -> bool:
+def was_done(database: Database, key: IdempotencyKey) -> bool:
     """Whether this very request was carried out under its key, within the last 24 hours."""
     with database.read() as connection:
-        found = once_store.get(connection, once.caller, once.route, once.key)
+        found = idempotency_store.get(connection, key.caller, key.route, key.value)
         now = database.now(connection)
-    return found is not None and found[0] == once.request and now - found[2] < KEPT
+    return found is not None and found[0] == key.request and now - found[2] < KEPT
 
 
 def purge(database: Database) -> None:
     """Forget keys older than 24 hours, some at a time."""
     with database.read() as connection:
-        if not once_store.any_before(connection, database.now(connection) - KEPT):
+        if not idempotency_store.any_before(connection, database.now(connection) - KEPT):
             return
     with database.write() as connection:
-        once_store.drop_before(connection, database.now(connection) - KEPT, limit=_PURGE_AT_ONCE)
+        idempotency_store.drop_before(
+            connection, database.now(connection) - KEPT, limit=_PURGE_AT_ONCE
+        )
 
 
 _guard = threading.Lock()

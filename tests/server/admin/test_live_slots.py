@@ -1,4 +1,4 @@
-"""The live audit log looks in places of its own."""
+"""The live audit log looks in slots of its own."""
 
 import asyncio
 from typing import Any
