@@ -10,18 +10,21 @@ from hourpass.server.backup.restores import Restored
 from hourpass.server.db.engine import Database, Dialect
 from support.installation import TESTER, Installation
 
-# Back to a schema without a column that a restore compares. PostgreSQL's is never migrated again.
-_TO_0005 = (
+_LACKS_0006 = (
     "ALTER TABLE client DROP COLUMN leaked_at",
     "UPDATE alembic_version SET version_num = '0005'",
 )
-_TO_0005_ON_SQLITE = (
+TO_0005 = (
+    "ALTER TABLE api DROP COLUMN organizations",
     "ALTER TABLE operator_session DROP COLUMN browser",
     "DROP TABLE schema_version",
     "DROP INDEX ix_audit_event_client_id_time",
     "DROP INDEX ix_audit_event_organization_time",
     "CREATE INDEX ix_audit_event_client_id_id ON audit_event (client_id, id)",
+    *_LACKS_0006,
 )
+"""Takes an embedded database back, so that it can be migrated again: each migration has to be in
+it. Without the column that 0006 adds nothing can be compared."""
 
 
 def told(_done: int, _total: int) -> None:
@@ -55,12 +58,10 @@ def restore(
 
 
 def make_old(database: Database) -> None:
-    """Leave it as an earlier version of Hourpass had it."""
+    """Leave it as an earlier version of Hourpass had it; PostgreSQL's, which is not migrated again,
+    in a part only."""
     with database.write() as connection:
-        if database.dialect is Dialect.SQLITE:
-            for statement in _TO_0005_ON_SQLITE:
-                connection.exec_driver_sql(statement)
-        for statement in _TO_0005:
+        for statement in TO_0005 if database.dialect is Dialect.SQLITE else _LACKS_0006:
             connection.exec_driver_sql(statement)
 
 

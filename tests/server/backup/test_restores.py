@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from restoring import back_up, by_name, database_of, make_old, restore
+from restoring import TO_0005, back_up, by_name, database_of, make_old, restore
 from sqlalchemy import text
 
 from hourpass.server.backup.differences import CREATED, DELETED, REVOKED, Kind
@@ -397,9 +397,8 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     sqlite_installation: Installation, made: dict[str, str], backup: Path
 ) -> None:
     """In the copy: the file itself stays as it is."""
-    _change(backup, "ALTER TABLE operator_session DROP COLUMN browser")
-    _change(backup, "DROP TABLE schema_version")
-    _change(backup, "UPDATE alembic_version SET version_num = '0007'")
+    for statement in TO_0005:
+        _change(backup, statement)
     before = backup.read_bytes()
 
     assert restore(sqlite_installation, backup).done is not None
