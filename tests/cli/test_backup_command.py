@@ -1,9 +1,11 @@
 """`hourpass backup` and `hourpass restore` beside a server, as an operator gives them."""
 
+import time
 from pathlib import Path
 
 import pytest
 from command_outcomes import each, json_of, refusal
+from sqlalchemy import text
 
 from support.installation import Installation, Server
 
@@ -83,3 +85,63 @@ def test_with_postgresql_its_own_tools_are_named(
     assert after["differences"] == []
     shown = json_of(here.command("clients", "show", made.client_id, "--json"))
     assert shown["status"] == "suspended"
+
+
+def test_a_restored_database_that_is_served_is_refused(
+    postgres_installation: Installation,
+) -> None:
+    """By whichever node; nothing is changed, and once all are stopped it goes through."""
+    here = postgres_installation
+    here.create_client("customers:read")
+    here.close()
+    server = Server(here)
+    try:
+        _wait_for_chores(here)
+        served = here.command("restore", "--after")
+    finally:
+        server.stop()
+    stopped = here.command("restore", "--after", "--json")
+
+    assert refusal(served).startswith("a server runs on PostgreSQL 127.0.0.1 database hp_own_")
+    assert json_of(stopped)["restored"] is True
+    assert len(here.events(event="backup.restored")) == 1
+
+
+def _wait_for_chores(here: Installation) -> None:
+    """A server asks for their lock just after it has begun to answer."""
+    held = text(
+        "SELECT count(*) FROM pg_locks JOIN pg_database ON oid = database "
+        "WHERE datname = current_database() AND locktype = 'advisory'"
+    )
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        with here.context.database.read() as connection:
+            if connection.execute(held).scalar_one():
+                return
+        time.sleep(0.02)
+    raise AssertionError("no process does the chores")
+
+
+def test_an_old_database_that_cannot_be_reached_is_named(
+    installation: Installation, tmp_path: Path
+) -> None:
+    """Not the restored one, which is well; and what to do without it."""
+    installation.create_client("customers:read")
+    installation.close()
+    garbage = tmp_path / "garbage.db"
+    garbage.write_bytes(b"this is no database, although it is long enough to be looked at" * 20)
+    urls = {
+        "postgresql://hourpass:hunter2@127.0.0.1:1/old": "PostgreSQL 127.0.0.1 database old",
+        f"sqlite:///{garbage}": f"SQLite {garbage}",
+    }
+
+    for url, location in urls.items():
+        said = refusal(
+            installation.command("restore", "--after", environ={"HOURPASS_OLD_DATABASE_URL": url})
+        )
+
+        assert said.startswith(f"the old database ({location}) is not available: ")
+        assert "to go on without it" in said
+        assert "unset HOURPASS_OLD_DATABASE_URL" in said
+        assert "hunter2" not in said
+    assert not installation.events(event="backup.restored")

@@ -15,14 +15,13 @@ from hourpass.server.audit import upkeep
 from hourpass.server.clients import idempotency, rollup
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
-from hourpass.server.db.session_lock import SessionLock
+from hourpass.server.db.session_lock import CHORES_LOCK, SessionLock
 from hourpass.server.keys import operations
 from hourpass.server.tokens import revoke
 
 LOOK_EVERY_S = 5.0
 _AGAIN_AFTER_FAULT = timedelta(minutes=1)
 _STOP_WITHIN_S = 2.0
-_LOCK = 0x484F_5552_4348_4F52
 _log = logging.getLogger(__name__)
 
 
@@ -83,7 +82,7 @@ class Chores:
     def __init__(self, context: Context, chores: Sequence[Chore] = CHORES) -> None:
         self._context = context
         self._chores = chores
-        self._lock = SessionLock(context.database, _LOCK)
+        self._lock = SessionLock(context.database, CHORES_LOCK)
         self._is_holder = False
         self._is_away = False
         self._due_at: dict[str, float] = {}

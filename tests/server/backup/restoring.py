@@ -7,7 +7,24 @@ from hourpass.server.backup import copies, restores
 from hourpass.server.backup.differences import Change, Difference
 from hourpass.server.backup.made_safe import Restore
 from hourpass.server.backup.restores import Restored
+from hourpass.server.db.engine import Database, Dialect
 from support.installation import TESTER, Installation
+
+_LACKS_0006 = (
+    "ALTER TABLE client DROP COLUMN leaked_at",
+    "UPDATE alembic_version SET version_num = '0005'",
+)
+TO_0005 = (
+    "ALTER TABLE api DROP COLUMN organizations",
+    "ALTER TABLE operator_session DROP COLUMN browser",
+    "DROP TABLE schema_version",
+    "DROP INDEX ix_audit_event_client_id_time",
+    "DROP INDEX ix_audit_event_organization_time",
+    "CREATE INDEX ix_audit_event_client_id_id ON audit_event (client_id, id)",
+    *_LACKS_0006,
+)
+"""Takes an embedded database back, so that it can be migrated again: each migration has to be in
+it. Without the column that 0006 adds nothing can be compared."""
 
 
 def told(_done: int, _total: int) -> None:
@@ -38,6 +55,14 @@ def restore(
     installation.close()
     wanted = how(installation, accept=accept, keep_active=keep_active)
     return restores.restore_file(file, database_of(installation), wanted, told)
+
+
+def make_old(database: Database) -> None:
+    """Leave it as an earlier version of Hourpass had it; PostgreSQL's, which is not migrated again,
+    in a part only."""
+    with database.write() as connection:
+        for statement in TO_0005 if database.dialect is Dialect.SQLITE else _LACKS_0006:
+            connection.exec_driver_sql(statement)
 
 
 def by_name(found: tuple[Difference, ...]) -> dict[str, tuple[Change, ...]]:

@@ -5,14 +5,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from restoring import by_name, how
+from restoring import by_name, how, make_old
 
 from hourpass.oauth.errors import InvalidToken
 from hourpass.server import config
 from hourpass.server.backup import restores
 from hourpass.server.backup.restores import NotRestored, Restored
 from hourpass.server.clients import lifecycle
-from hourpass.server.db import sqlite_copy
+from hourpass.server.db import migrate, sqlite_copy
+from hourpass.server.db.engine import Dialect
 from hourpass.server.tokens.check import OnlineCheck
 from support.installation import TESTER, Credentials, Installation, Server
 from support.postgres import Cluster
@@ -154,4 +155,26 @@ def test_an_old_database_that_is_none_is_refused(
         after(backup, other, accept=True)
     other.close()
 
+    assert not backup.events(event="backup.restored")
+
+
+def test_an_old_database_of_an_older_version(
+    installation: Installation, copied: Callable[[], Installation]
+) -> None:
+    """SQLite: a migrated copy is compared. PostgreSQL: the command that it needs is named."""
+    client_id = installation.create_client("customers:read", name="stolen").client_id
+    backup = copied()
+    database = installation.context.database
+    lifecycle.suspend(database, client_id, TESTER)
+    make_old(database)
+
+    if database.dialect is Dialect.SQLITE:
+        restored = restores.after_restore(backup.context.database, database, how(backup))
+
+        assert restored.done is None
+        assert set(by_name(restored.differences)) == {"stolen"}
+    else:
+        with pytest.raises(NotRestored, match=r"is of an older version: .* `hourpass migrate`"):
+            restores.after_restore(backup.context.database, database, how(backup))
+    assert migrate.revision(database) == "0005"
     assert not backup.events(event="backup.restored")

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from restoring import back_up, by_name, database_of, restore
+from restoring import TO_0005, back_up, by_name, database_of, make_old, restore
 from sqlalchemy import text
 
 from hourpass.server.backup.differences import CREATED, DELETED, REVOKED, Kind
@@ -141,6 +141,50 @@ def test_what_was_accepted_is_restored_and_safe(
     old = Installation(backup.parent / "old", f"sqlite:///{restored.kept}")
     assert old.events() == events
     old.close()
+
+
+def test_an_old_database_of_an_older_version_is_compared(
+    sqlite_installation: Installation, made: dict[str, str], backup: Path
+) -> None:
+    """A new version was installed, and not started yet: nobody is suspended for that."""
+    kid = do_the_deeds(sqlite_installation, made)
+    make_old(sqlite_installation.context.database)
+    database = database_of(sqlite_installation)
+
+    listed = restore(sqlite_installation, backup)
+
+    assert listed.compared
+    assert listed.done is None
+    assert set(by_name(listed.differences)) == {  # no "leaked": the older version noted none
+        *("rotated", "suspended", "deleted", "narrowed", "created"),
+        *("bob@example.com", "acme", kid),
+    }
+    assert _version(database) == "0005"
+
+    accepted = restore(sqlite_installation, backup, accept=True)
+
+    assert accepted.done is not None
+    assert accepted.done.suspended == 0
+    assert accepted.done.revoked_keys == (kid,)
+    assert accepted.kept is not None
+    assert _version(accepted.kept) == "0005"
+    assert not list(database.parent.glob(f".{database.name}.*"))  # no copy is left
+
+
+def test_an_older_database_that_cannot_be_migrated_is_no_lost_one(
+    sqlite_installation: Installation, made: dict[str, str], backup: Path
+) -> None:
+    """It is whole, so somebody can help; for a lost one everybody would be suspended."""
+    make_old(sqlite_installation.context.database)
+    database = database_of(sqlite_installation)
+    sqlite_installation.close()
+    _change(database, "CREATE TABLE schema_version (id INTEGER)")
+
+    with pytest.raises(NotRestored, match=r"is of an older version, .* already exists.* move it"):
+        restore(sqlite_installation, backup)
+
+    assert _version(database) == "0005"
+    assert not list(database.parent.glob(f".{database.name}.*"))
 
 
 def test_two_restores_of_one_backup_share_no_generation(
@@ -294,6 +338,13 @@ def _change(file: Path, statement: str) -> None:
     connection.close()
 
 
+def _version(file: Path) -> str:
+    connection = driver.connect(str(file))
+    ((version,),) = connection.execute("SELECT version_num FROM alembic_version")
+    connection.close()
+    return str(version)
+
+
 @pytest.mark.parametrize(
     ("spoil", "reason"),
     [
@@ -346,9 +397,8 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     sqlite_installation: Installation, made: dict[str, str], backup: Path
 ) -> None:
     """In the copy: the file itself stays as it is."""
-    _change(backup, "ALTER TABLE operator_session DROP COLUMN browser")
-    _change(backup, "DROP TABLE schema_version")
-    _change(backup, "UPDATE alembic_version SET version_num = '0007'")
+    for statement in TO_0005:
+        _change(backup, statement)
     before = backup.read_bytes()
 
     assert restore(sqlite_installation, backup).done is not None

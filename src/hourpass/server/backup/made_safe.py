@@ -8,7 +8,7 @@ from hourpass.server.audit.events import AuditEvent, Event, Origin, rfc3339
 from hourpass.server.backup import differences as compared
 from hourpass.server.backup import store
 from hourpass.server.backup.differences import Survey
-from hourpass.server.db.engine import Database, DatabaseUnavailable
+from hourpass.server.db.engine import Database
 from hourpass.server.keys import operations
 from hourpass.server.keys.operations import KeyPolicy
 
@@ -47,19 +47,6 @@ def look(database: Database) -> Survey:
     with database.read() as connection:
         store.take_time(connection)
         return store.survey(connection, database.now(connection))
-
-
-def look_if_readable(database: Database, restored: Survey) -> Survey | None:
-    """The same of the database that was in use before; None when it cannot be compared.
-
-    That of another installation cannot: a server that was started on an empty folder has made a
-    new one, which knows of no rotation.
-    """
-    try:
-        survey = look(database)
-    except (DatabaseUnavailable, LookupError, ValueError):
-        return None
-    return survey if survey.made_at == restored.made_at else None
 
 
 def make_safe(

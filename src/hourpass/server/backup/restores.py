@@ -9,15 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hourpass.server.audit.events import printable
-from hourpass.server.backup import made_safe, store, swap
+from hourpass.server.backup import made_safe, old_database, store, swap
 from hourpass.server.backup.copies import NotBackedUp, draft_beside, drop_drafts, verified
 from hourpass.server.backup.differences import Difference, Survey, differences
 from hourpass.server.backup.made_safe import MadeSafe, Restore
 from hourpass.server.context import COMMAND_BUSY_TIMEOUT_S
 from hourpass.server.db import migrate, sqlite_copy
-from hourpass.server.db.engine import Database, DatabaseUnavailable
+from hourpass.server.db.engine import Database, DatabaseUnavailable, Dialect
 from hourpass.server.db.file_lock import FileLock, InUse
 from hourpass.server.db.migrate import SchemaState
+from hourpass.server.db.session_lock import CHORES_LOCK, SessionLock
 from hourpass.server.db.sqlite import open_sqlite
 from hourpass.server.db.sqlite_copy import Progress
 from hourpass.server.keys import keyring
@@ -76,19 +77,25 @@ def after_restore(database: Database, old: Database | None, how: Restore) -> Res
     """Make safe what another program has restored (`restore --after`), before it is served.
 
     `database` is migrated. `old` is the database that was in use before, if it can still be
-    reached; raises NotRestored when it is not what it is said to be.
+    reached. Raises NotRestored when it is not what it is said to be, or (PostgreSQL; who opens a
+    file looks at its lock) when a server runs on `database`: it has issued tokens by old rows, and
+    remembers them.
     """
+    lock = SessionLock(database, CHORES_LOCK)
+    if not lock.is_ours():
+        raise NotRestored(
+            f"a server runs on {database.location}; stop every server, then run this again "
+            "(of one whose machine is gone PostgreSQL may not know for half a minute)"
+        )
+    try:
+        return _after_restore(database, old, how)
+    finally:
+        lock.release()
+
+
+def _after_restore(database: Database, old: Database | None, how: Restore) -> Restored:
     backup = made_safe.look(database)
-    before = None
-    if old is not None:
-        if store.identity(old) == store.identity(database):
-            raise NotRestored("the old database is the restored one itself; name the other one")
-        before = made_safe.look_if_readable(old, backup)
-        if before is None:
-            raise NotRestored(
-                "the old database is another installation's, or no database of Hourpass's; name "
-                "the one that was in use before, or none"
-            )
+    before = None if old is None else _named(old, store.identity(database), backup)
     found = () if before is None else tuple(differences(before, backup))
     done = None
     if not found or how.accept:
@@ -160,10 +167,44 @@ def _before(database: Path, backup: Survey) -> Survey | None:
         old = open_sqlite(database, busy_timeout_s=COMMAND_BUSY_TIMEOUT_S)
     except DatabaseUnavailable:
         return None
+    behind = False
     try:
-        return made_safe.look_if_readable(old, backup)
+        behind = old_database.is_behind(old)
+        return old_database.survey(old, backup)
+    except DatabaseUnavailable as fault:
+        if behind and not sqlite_copy.faults(database):  # no room, say: nobody is suspended for it
+            raise NotRestored(
+                f"{database} is of an older version, and a copy of it could not be migrated to "
+                f"compare with ({fault}); move it away to restore without comparing"
+            ) from None
+        return None
     finally:
         old.close()
+
+
+def _named(old: Database, restored: str, backup: Survey) -> Survey:
+    """All that is compared, from the old database that was named.
+
+    `restored` is the identity of the restored one. Raises NotRestored when the old one cannot be
+    compared.
+    """
+    try:
+        if store.identity(old) == restored:
+            raise NotRestored("the old database is the restored one itself; name the other one")
+        if old.dialect is Dialect.POSTGRESQL and old_database.is_behind(old):
+            raise NotRestored(
+                f"the old database ({old.location}) is of an older version: let "
+                "HOURPASS_DATABASE_URL name it for one `hourpass migrate`, then run this again"
+            )
+        before = old_database.survey(old, backup)
+    except (OSError, DatabaseUnavailable) as fault:
+        raise NotRestored(old_database.not_available(old, _said(fault))) from None
+    if before is None:
+        raise NotRestored(
+            "the old database is another installation's, or no database of Hourpass's; name "
+            "the one that was in use before, or none"
+        )
+    return before
 
 
 def _said(fault: Exception) -> str:

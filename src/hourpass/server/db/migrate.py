@@ -73,8 +73,8 @@ def upgrade(database: Database) -> SchemaState:
             raise
         raise DatabaseUnavailable(
             "another session (pg_dump, say) keeps a table that has to change; the schema is as "
-            "it was, but what was prepared for it stays: run `hourpass migrate` again when the "
-            "session is done, within the month"
+            "it was, but what was prepared for it stays, and may refuse events from a day about "
+            "a year ahead: run `hourpass migrate` again when the session is done"
         ) from fault
 
 

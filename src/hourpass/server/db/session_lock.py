@@ -11,6 +11,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hourpass.server.db.engine import Database, Dialect, in_our_words
 
+CHORES_LOCK = 0x484F_5552_4348_4F52
+"""Every serving process asks for it, every few seconds: so one has it while any is serving."""
+
 # The holder's machine may go without a word: let the database notice within half a minute.
 _NOTICE = (
     "SET tcp_keepalives_idle = 10",
