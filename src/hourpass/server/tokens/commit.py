@@ -188,7 +188,7 @@ class CommitLoop(Generic[Signed]):
     def _run(self) -> None:
         PATIENCE_S.set(BUDGET_S)
         while True:
-            self._wake.wait(timeout=1.0)
+            somebody_came = self._wake.wait(timeout=1.0)
             self._wake.clear()
             while self._waiting:
                 begun = time.monotonic()
@@ -197,7 +197,7 @@ class CommitLoop(Generic[Signed]):
                 self._write_sums()
                 self._backlog.took(time.monotonic() - begun)
             self._write_sums(everything=self._stopping)
-            if self._failures >= FAILURES_TO_TELL and not self._stopping:
+            if self._failures >= FAILURES_TO_TELL and not somebody_came:
                 self._try_write()
             if self._stopping and not self._waiting:
                 self._backend.close()
@@ -234,7 +234,10 @@ class CommitLoop(Generic[Signed]):
         self._failures, self._failure = self._failures + 1, str(fault)
 
     def _try_write(self) -> None:
-        """Once a second while commits fail: when it is told, nobody may come who would find out."""
+        """Find out whether commits come through again, when for a second nobody came who would.
+
+        Whoever heeds what `fault` tells sends nobody.
+        """
         self._running_since = time.monotonic()
         try:
             self._backend.try_write()
