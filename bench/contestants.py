@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 import httpx
 
 from support.installation import Installation, Server, clean_environ
+from support.ports import free_port
 from support.postgres import Cluster
 
 HERE = Path(__file__).parent
@@ -130,13 +130,6 @@ def start_program(name: str, command: list[str], environ: Mapping[str, str]) -> 
     """A program of ours that takes its port as its last argument."""
     port = free_port()
     return _start(name, [*command, str(port)], port, environ)
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def _start(name: str, command: list[str], port: int, environ: Mapping[str, str]) -> Contestant:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import httpx
 
+from support.ports import free_port
+
 _DEPLOY = Path(__file__).parent.parent / "deploy" / "high-availability"
 _START_TIMEOUT_S = 30.0
 
@@ -32,8 +34,7 @@ class Balancer:
 @contextlib.contextmanager
 def balancer_for(folder: Path, nodes: Sequence[int]) -> Iterator[Balancer]:
     """HAProxy before two nodes at these ports of this machine."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
+    port = free_port()
     changes = {
         "127.0.0.1:8088": f"127.0.0.1:{port}",
         "127.0.0.1:18081": f"127.0.0.1:{nodes[0]}",

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from support.installation import clean_environ
+from support.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("demo")  # one demo for all, in one worker
 
@@ -25,7 +26,7 @@ class Demo:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port, self.api_port = free_ports()
+        self.port, self.api_port = free_port(), free_port()
         self._output = folder / "output"
         self.process = start(
             folder, ("--port", str(self.port), "--api-port", str(self.api_port)), self._output
@@ -56,16 +57,6 @@ def start(folder: Path, options: tuple[str, ...], output: Path) -> "subprocess.P
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
-
-
-def free_ports() -> tuple[int, int]:
-    """Two ports that nobody listens on."""
-    with (
-        socket.create_server(("127.0.0.1", 0)) as one,
-        socket.create_server(("127.0.0.1", 0)) as other,
-    ):
-        first, second = one.getsockname()[1], other.getsockname()[1]
-    return first, second
 
 
 def wait_for(holds: Callable[[], bool]) -> None:
@@ -124,7 +115,7 @@ def test_no_secret_is_on_the_screen(demo: Demo) -> None:
 
 def test_a_port_in_use_is_told(demo: Demo, tmp_path: Path) -> None:
     """One line that names the option, exit status 1; the demo that is there goes on."""
-    port, _ = free_ports()
+    port = free_port()
     for options, words in (
         (("--port", str(demo.port)), "--port"),
         (("--port", str(port), "--api-port", str(demo.api_port)), "--api-port"),

@@ -12,7 +12,8 @@ from shipped_settings import unit
 from shipped_settings import values as all_values
 
 from support.installation import Installation, Server
-from support.proxies.process import free_port, program
+from support.ports import free_port
+from support.proxies.process import program
 
 # MemoryDenyWriteExecute= by the kernel (6.3 or newer), as systemd sets it: no memory that is
 # writable becomes executable. It is inherited.

@@ -10,7 +10,8 @@ import pytest
 
 from support.certificate import write_certificate
 from support.installation import Credentials, Installation, Server
-from support.proxies.process import DEPLOY, ProxyProcess, free_port, program, render
+from support.ports import free_port
+from support.proxies.process import DEPLOY, ProxyProcess, program, render
 
 ISSUER = "https://localhost"
 LETSENCRYPT = "/etc/letsencrypt/live/auth.example.com"

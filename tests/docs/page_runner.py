@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from support.installation import clean_environ
+from support.ports import free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 _BLOCK = re.compile(r"^<!-- ([^\n]+) -->\n```[a-z]*\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -39,13 +40,6 @@ class Block:
 def blocks_of(page: Path) -> list[Block]:
     """The marked blocks of a page, in order."""
     return [Block(mark, text) for mark, text in _BLOCK.findall(page.read_text("utf-8"))]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Reader:

@@ -14,7 +14,8 @@ import pytest
 from token_answers import refused, token_in
 
 from support.installation import Credentials, Installation, Server
-from support.metrics import Metrics, free_port, until
+from support.metrics import Metrics, until
+from support.ports import free_port
 from support.postgres import Cluster
 
 JWKS = "/.well-known/jwks.json"

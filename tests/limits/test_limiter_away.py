@@ -13,6 +13,7 @@ import pytest
 
 from hourpass.limits import Limiter, PerMinute, Verdict
 from hourpass.limits.shared import problem_with
+from support.ports import free_port
 
 RULES = PerMinute(api=3).rules("api", "ann")
 Take = Callable[[Limiter], Verdict]
@@ -71,9 +72,7 @@ def a_peer(says: bytes | None) -> Iterator[str]:
 @contextmanager
 def nobody() -> Iterator[str]:
     """An address where nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    yield f"redis://:hunter2@127.0.0.1:{port}/0"
+    yield f"redis://:hunter2@127.0.0.1:{free_port()}/0"
 
 
 AWAY: dict[str, Callable[[], AbstractContextManager[str]]] = {

@@ -10,8 +10,8 @@ import pytest
 
 from support.door_tokens import AUDIENCE
 from support.installation import clean_environ
+from support.ports import free_port
 from support.proxies.doors import Issuer
-from support.proxies.process import free_port
 from support.proxies.shipped import ASKING, OFFLINE
 
 

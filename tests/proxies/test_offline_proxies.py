@@ -15,9 +15,10 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from hourpass.oauth.jose import Algorithm, PrivateKey
 from support.door_tokens import Tokens
+from support.ports import free_port
 from support.proxies.doors import Door, Issuer
 from support.proxies.neighbours import Upstream, ask
-from support.proxies.process import DEPLOY, ProxyProcess, free_port
+from support.proxies.process import DEPLOY, ProxyProcess
 from support.proxies.shipped import start_apache, start_haproxy
 
 CLIENT_ID = "m2m_0123456789abcdefghjk"

@@ -9,7 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from support.installation import Installation, Server
-from support.metrics import Metrics, free_port, until
+from support.metrics import Metrics, until
+from support.ports import free_port
 from support.postgres import Cluster
 
 PARTS = ["database", "writes", "schema", "durability", "commits", "running"]

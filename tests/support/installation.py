@@ -1,11 +1,11 @@
 """An installation under test: its settings, its database, and a server on it when asked for."""
 
 import base64
+import contextlib
 import itertools
 import json
 import os
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -25,6 +25,7 @@ from hourpass.server.clients.model import Client
 from hourpass.server.context import Context, open_context
 from hourpass.server.rights import FULL
 from support import warm_commands
+from support.ports import free_port
 
 MASTER_KEY = base64.b64encode(bytes(range(32))).decode()
 TESTER = Origin(
@@ -82,8 +83,7 @@ class Installation:
         self.catalogue = folder / "hourpass.toml"
         if not self.catalogue.exists():
             self.catalogue.write_text(CATALOGUE)
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.environ = {
             "HOURPASS_DATA_DIR": str(folder / "data"),
             "HOURPASS_CONFIG": str(self.catalogue),
@@ -208,6 +208,7 @@ class Server:
             except httpx.TransportError:
                 pass
             if self.process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
                 raise RuntimeError(f"the server did not start:\n{self.log.read_text()}")
             time.sleep(0.02)
 
@@ -235,7 +236,8 @@ class Server:
         """As in a crash: nobody is asked."""
         assert self.process is not None
         self.http.close()
-        os.killpg(self.process.pid, signal.SIGKILL)
+        with contextlib.suppress(ProcessLookupError):  # it ended by itself
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait(10)
 
     def stop(self) -> int:

@@ -1,6 +1,5 @@
 """The metrics port as Prometheus sees it."""
 
-import socket
 import time
 from collections.abc import Callable
 
@@ -8,13 +7,6 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
 
 
 class Metrics:

@@ -4,7 +4,6 @@ import importlib.util
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -13,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psycopg
+
+from support.ports import free_port
 
 USER = "hourpass"
 _START_TIMEOUT_S = 30.0
@@ -50,8 +51,7 @@ class Cluster:
         base = shared_memory if folder is None and shared_memory.is_dir() else folder
         self._folder = Path(tempfile.mkdtemp(prefix="hp-pg-", dir=base))
         self._data = self._folder / "data"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
         self._make_data()
         self.start()

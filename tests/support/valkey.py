@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from support.ports import free_port
+
 PROGRAMS = ("valkey-server", "redis-server")
 
 
@@ -31,8 +33,7 @@ class Valkey:
         self._program = program()
         self._folder = folder
         self._password = password
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port: int = probe.getsockname()[1]
+        self.port = free_port()
         self.start()
 
     @property

@@ -14,7 +14,8 @@ import pytest
 
 from hourpass.server.metrics import shared
 from support.installation import Installation, Server
-from support.metrics import Metrics, free_port, until
+from support.metrics import Metrics, until
+from support.ports import free_port
 
 WORKERS = 2
 # A server whose workers are unwell as soon as their process ID is in a file.

@@ -19,7 +19,8 @@ from hourpass.server.audit.events import AuditEvent, Event
 from hourpass.server.db.engine import Dialect
 from support import forged_tokens
 from support.installation import TESTER, Installation, Server, clean_environ
-from support.metrics import Metrics, free_port
+from support.metrics import Metrics
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[3]
 NAMED = re.compile(r"\b(?:hourpass|process)_[a-z][a-z0-9_]*")

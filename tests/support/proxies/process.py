@@ -43,13 +43,6 @@ def _envoy() -> str | None:
     return str(Path(found.origin).parent / "_bin" / "envoy")
 
 
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-        return port
-
-
 def marked_lines(text: str) -> list[int]:
     """The numbers of the lines that a user is told to edit.
 

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from support.ports import free_port
 from support.proxies.process import (
     API,
     DEPLOY,
     HOURPASS,
     LISTEN,
     ProxyProcess,
-    free_port,
     program,
     render,
 )
