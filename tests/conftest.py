@@ -1,11 +1,13 @@
 """Fixtures: every test that touches storage runs on SQLite and on PostgreSQL, for real."""
 
+import functools
 import itertools
 import shutil
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 from hypothesis import settings
 
@@ -17,6 +19,11 @@ pytest_plugins = ["support.browser", "support.proxies.doors", "support.npm"]
 # A machine under load is no reason for a property to fail.
 settings.register_profile("hourpass", deadline=None)
 settings.load_profile("hourpass")
+# Reading the machine's certificates is most of what a new httpx client costs, and nearly all of
+# them speak plain HTTP to a server of ours.
+pytest.MonkeyPatch().setattr(
+    "httpx._transports.default.create_ssl_context", functools.cache(httpx.create_ssl_context)
+)
 # A shell's background job ignores Ctrl-C, and so would every program that a test ends by it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,9 +6,10 @@ import pytest
 from api_caller import ORGANIZATION_SCOPES, WITHIN_ONE, Caller, new_organization, problem
 
 from hourpass.server.operators import lifecycle
-from hourpass.server.operators.credentials.passwords import Password, Passwords
+from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.model import Role
 from hourpass.server.operators.tokens import Token
+from support.hashing import HASHING
 from support.installation import TESTER, Server
 
 OPERATORS = ("hourpass.operators:read", "hourpass.operators:write")
@@ -47,7 +48,7 @@ def test_an_invited_person_signs_up_with_the_link_that_is_shown_once(acme: Calle
 
     database = acme.server.installation.context.database
     password = Password("seven green lamps at noon")
-    lifecycle.use_link(database, Passwords(), Token(token), password, TESTER)
+    lifecycle.use_link(database, HASHING, Token(token), password, TESTER)
 
     assert acme("GET", f"/operators/{person['operator_id']}").json()["status"] == "active"
 

@@ -175,8 +175,9 @@ def test_nonsense_in_every_address_is_never_a_fault_of_ours(
         for text in NONSENSE.values()
     ]
     numbers = [f"{field}={TOO_LONG}" for field in NUMBERS]
+    there = address(own_server, path)
     for query in (*queries, *numbers, "a=b&" * 500, "%%%&&=;"):
-        with http.stream("GET", f"{address(own_server, path)}?{query}") as answer:
+        with http.stream("GET", f"{there}?{query}") as answer:
             assert answer.status_code < 500, query[:40]
     for name in ("%00", "%ED%A0%80", "x" * 300, "..%2f.."):
         with http.stream("GET", address(own_server, path, name)) as answer:
@@ -184,7 +185,7 @@ def test_nonsense_in_every_address_is_never_a_fault_of_ours(
     for cookie in ("hourpass=\xff\x00", "hourpass", "=;=", "hourpass=" + "x" * 4000):
         odd = {"Cookie": cookie.encode("latin-1").decode("latin-1")} if "\x00" not in cookie else {}
         with httpx.Client(base_url=own_server.url, trust_env=False) as other:
-            answer = other.get(address(own_server, path), headers=odd)
+            answer = other.get(there, headers=odd)
             assert answer.status_code < 500, cookie[:20]
 
 

@@ -4,9 +4,10 @@ import pytest
 from command_outcomes import each, json_of, refusal, wrong_usage
 
 from hourpass.server.operators import lifecycle
-from hourpass.server.operators.credentials.passwords import Password, Passwords
+from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.model import Role
 from hourpass.server.operators.tokens import Token
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 PASSWORD = Password("seven green lamps at noon")
@@ -32,9 +33,7 @@ def test_somebody_is_invited_listed_reset_and_removed(installation: Installation
     assert made["status"] == "invited"
     assert made["memberships"] == [{"organization": None, "role": "owner"}]
     assert made["created_by"]["type"] == "cli"
-    lifecycle.use_link(
-        database, Passwords(), token_of(installation, made["link"]), PASSWORD, TESTER
-    )
+    lifecycle.use_link(database, HASHING, token_of(installation, made["link"]), PASSWORD, TESTER)
 
     text, again, reset = each(
         installation,
@@ -100,7 +99,7 @@ def test_a_set_up_link_makes_the_first_owner_and_then_there_is_none(
     assert "owner of this installation" in text.stderr
     operator = lifecycle.use_link(
         installation.context.database,
-        Passwords(),
+        HASHING,
         token_of(installation, made["link"]),
         PASSWORD,
         TESTER,

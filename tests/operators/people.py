@@ -15,7 +15,7 @@ from hourpass.server.db.engine import Database
 from hourpass.server.keys.master import MasterKeys
 from hourpass.server.operators import lifecycle
 from hourpass.server.operators import store as operators
-from hourpass.server.operators.credentials.passwords import Password, Passwords
+from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.model import Operator, Role
 from hourpass.server.operators.sessions import operations, sign_in
 from hourpass.server.operators.sessions.operations import Current
@@ -23,11 +23,11 @@ from hourpass.server.operators.sessions.sign_in import SignedIn
 from hourpass.server.operators.tokens import Token
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import Organization
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 PASSWORD = Password("seven green lamps at noon")
 OTHER_PASSWORD = Password("nine quiet boats by the pier")
-HASHING = Passwords()
 
 
 @dataclass

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from people import HASHING, PASSWORD, Office
+from people import PASSWORD, Office
 
 from hourpass.server.operators.sessions import operations, sign_in
 from hourpass.server.operators.sessions.browsers import name_of
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 WINDOWS = "Mozilla/5.0 (Windows NT 10.0; Win64; x64)"

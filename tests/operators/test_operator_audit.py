@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pyotp
 import pytest
-from people import HASHING, OTHER_PASSWORD, PASSWORD, Office
+from people import OTHER_PASSWORD, PASSWORD, Office
 from sqlalchemy import select
 from sqlalchemy.exc import DBAPIError
 
@@ -16,6 +16,7 @@ from hourpass.server.operators.credentials import totp
 from hourpass.server.operators.lifecycle import OneTimeLink
 from hourpass.server.operators.model import Role
 from hourpass.server.operators.sessions import operations, sign_in
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 EMAIL = "ana@example.com"

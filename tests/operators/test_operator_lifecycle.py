@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 import pytest
-from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, acting
+from people import OTHER_PASSWORD, PASSWORD, Office, acting
 
 from hourpass.server.audit.events import Origin
 from hourpass.server.operators import lifecycle, lookup, store
@@ -14,6 +14,7 @@ from hourpass.server.operators.sessions import operations
 from hourpass.server.operators.sessions.sign_in import SignInRefused
 from hourpass.server.operators.tokens import Token
 from hourpass.server.refused import BadInput, Conflict
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from people import HASHING, OTHER_PASSWORD, Office, at_once
+from people import OTHER_PASSWORD, Office, at_once
 from soft_authenticator import USER_PRESENT, SoftAuthenticator
 
 from hourpass.server.operators import lifecycle
@@ -25,6 +25,7 @@ from hourpass.server.operators.sessions.sign_in import (
 )
 from hourpass.server.operators.tokens import Token
 from hourpass.server.refused import BadInput, Conflict
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 EMAIL = "ana@example.com"

@@ -6,11 +6,13 @@ import pytest
 from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as st
-from people import HASHING, PASSWORD
+from people import PASSWORD
 
 from hourpass.server.operators.credentials import passwords
 from hourpass.server.operators.credentials.passwords import Password, Passwords, TooBusy
 from hourpass.server.refused import BadInput
+
+HASHING = Passwords()
 
 EMAIL = "maria.lopez@example.com"
 

@@ -1,12 +1,13 @@
 """Two deeds on operators at once leave one truth: real threads, both databases."""
 
 import pytest
-from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, at_once
+from people import OTHER_PASSWORD, PASSWORD, Office, at_once
 
 from hourpass.server.operators import lifecycle
 from hourpass.server.operators.lifecycle import DeadLink, Invited
 from hourpass.server.operators.model import NotFound, Operator, Role
 from hourpass.server.refused import Conflict
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 TWO = ("ana@example.com", "ben@example.com")

@@ -1,13 +1,14 @@
 """Sessions: both limits, ending them, proving again who one is."""
 
 import pytest
-from people import HASHING, OTHER_PASSWORD, PASSWORD, Office
+from people import OTHER_PASSWORD, PASSWORD, Office
 
 from hourpass.server.operators.model import NotFound
 from hourpass.server.operators.sessions import operations, sign_in
 from hourpass.server.operators.sessions.model import MAX_SESSIONS
 from hourpass.server.operators.sessions.sign_in import SignInRefused
 from hourpass.server.operators.tokens import Token
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 EMAIL = "ana@example.com"

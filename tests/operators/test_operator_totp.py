@@ -2,7 +2,7 @@
 
 import pyotp
 import pytest
-from people import HASHING, OTHER_PASSWORD, PASSWORD, Office, at_once
+from people import OTHER_PASSWORD, PASSWORD, Office, at_once
 from sqlalchemy import select
 
 from hourpass.server.db.schema import sealed_key
@@ -17,6 +17,7 @@ from hourpass.server.operators.sessions.model import Method, Stage
 from hourpass.server.operators.sessions.sign_in import SignedIn, SignInRefused, TooManyFailures
 from hourpass.server.operators.tokens import Token
 from hourpass.server.refused import BadInput, Conflict
+from support.hashing import HASHING
 from support.installation import TESTER, Installation
 
 EMAIL = "ana@example.com"

@@ -13,13 +13,13 @@ from sqlalchemy import update
 
 from hourpass.server.db.operator_schema import operator_session
 from hourpass.server.operators import lifecycle
-from hourpass.server.operators.credentials.passwords import Password, Passwords
+from hourpass.server.operators.credentials.passwords import Password
 from hourpass.server.operators.model import Operator, Role
 from hourpass.server.operators.sessions import sign_in
+from support.hashing import HASHING
 from support.installation import TESTER, Installation, Server
 
 PASSWORD = "seven green lamps at noon"
-HASHING = Passwords()
 _WATCH = (
     "document.addEventListener('securitypolicyviolation',"
     "e => console.error('CSP ' + e.violatedDirective + ' ' + e.blockedURI))"

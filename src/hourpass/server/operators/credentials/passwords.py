@@ -22,6 +22,10 @@ MIN_LENGTH, MAX_LENGTH = 15, 256
 _MAX_TYPED = 1024
 _WORDS_LEAVE = 6
 _PATIENCE_S = 10.0
+# OWASP's first choice; a change here is followed by `needs_rehash`.
+_ARGON2ID = PasswordHasher(
+    time_cost=2, memory_cost=19456, parallelism=1, hash_len=32, salt_len=16, type=Type.ID
+)
 _RUNS = (
     "abcdefghijklmnopqrstuvwxyz",
     "01234567890",
@@ -98,11 +102,14 @@ class Passwords:
     The calls block: run them in a thread, never on the event loop.
     """
 
-    def __init__(self, *, at_once: int = 2, patience_s: float = _PATIENCE_S) -> None:
-        # OWASP's first choice for argon2id; a change here is followed by `needs_rehash`.
-        self._hasher = PasswordHasher(
-            time_cost=2, memory_cost=19456, parallelism=1, hash_len=32, salt_len=16, type=Type.ID
-        )
+    def __init__(
+        self,
+        hasher: PasswordHasher = _ARGON2ID,
+        *,
+        at_once: int = 2,
+        patience_s: float = _PATIENCE_S,
+    ) -> None:
+        self._hasher = hasher
         self._slots = threading.BoundedSemaphore(at_once)
         self._patience_s = patience_s
         self._nobody = self._hasher.hash("nobody's password")
