@@ -10,7 +10,14 @@ from playwright.sync_api import Browser, sync_playwright
 from support.desk import Desk
 from support.installation import Server
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+# The shell first: it draws no tabs and menus, which nobody sees here, and takes a quarter less time.
+_NAMES = (
+    "chromium-headless-shell",
+    "chromium",
+    "chromium-browser",
+    "google-chrome",
+    "google-chrome-stable",
+)
 QUIET = (
     "--no-sandbox",
     "--disable-gpu",
