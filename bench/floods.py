@@ -1,8 +1,7 @@
 """What a flood costs those who have no part in it: another client's p99, and memory; and what is
 answered when more is asked than can be served.
 
-`python -m bench.floods wrong PORT CLIENT_ID PER_SECOND` is the flood of wrong secrets, until ended;
-`python -m bench.floods crowd PORT REQUESTS CONNECTIONS SECONDS` asks for tokens.
+`python -m bench.floods PORT CLIENT_ID PER_SECOND` is the flood of wrong secrets, until ended.
 """
 
 import asyncio
@@ -24,6 +23,7 @@ from rich.progress import Progress
 from bench import load
 from bench.contestants import HERE, Contestant
 from bench.load import Measured
+from hourpass.server.connections import files_allowed
 from support import floods
 from support.installation import Installation
 
@@ -119,32 +119,27 @@ class Crowd:
     connections: int
     tokens_a_second: float
     p99_ms: float
+    """Of all answers."""
     shed: float
-    """The share of 503 in all answers."""
-    others: int
-    """Answers that were neither a token nor 503."""
+    """The share of answers that were no token."""
+    errors: int
+    """Connections that failed, and answers that took more than five seconds."""
 
 
-def overload(
-    installation: Installation, credentials: Path, *, rounds: int, seconds: int
-) -> list[Crowd]:
+def overload(running: Contestant, credentials: Path, *, rounds: int, seconds: int) -> list[Crowd]:
     """Crowds of several sizes in turn, the largest far above what is served; medians."""
-    requests = load.token_requests(credentials)
-    found: dict[int, list[Crowd]] = {}
+    files_allowed()  # raises our own limit, which wrk gets as well
+    found: dict[int, list[Measured]] = {each: [] for each in CROWDS}
     for _ in range(rounds):
-        for connections in CROWDS:
-            arguments = (installation.port, requests, connections, seconds)
-            done = subprocess.run(
-                _command("crowd", *arguments), cwd=HERE.parent, stdout=subprocess.PIPE, check=True
-            )
-            found.setdefault(connections, []).append(Crowd(connections, **json.loads(done.stdout)))
+        for connections, taken in found.items():
+            taken.append(_tokens(running, credentials, connections, seconds))
     return [
         Crowd(
             connections,
-            median(each.tokens_a_second for each in taken),
+            median(each.rps * (1 - each.non200 / each.requests) for each in taken),
             median(each.p99_ms for each in taken),
-            median(each.shed for each in taken),
-            sum(each.others for each in taken),
+            median(each.non200 / each.requests for each in taken),
+            sum(each.errors for each in taken),
         )
         for connections, taken in found.items()
     ]
@@ -171,7 +166,7 @@ def measure(
             installation, running, credentials, rounds=rounds, seconds=seconds
         )
     with Console(stderr=True).status(f"{kind}: {CROWDS[-1]:,} connections that ask …"):
-        crowds = overload(installation, credentials, rounds=rounds, seconds=seconds)
+        crowds = overload(running, credentials, rounds=rounds, seconds=seconds)
     told = ", ".join(f"{number:,} were {status}" for status, number in answered.items())
     return [
         "| another client's tokens during | connections | p99 ms, quiet | p99 ms, then | ratio |",
@@ -187,10 +182,10 @@ def measure(
         f"- Resident memory after {ids:,} unknown IDs: {after:.0f} MB (before: {before:.0f})",
         f"- Of these requests {told}",
         "",
-        "| connections that ask without a pause | tokens/s | p99 ms of a token | of answers 503 |",
+        "| connections that ask without a pause | tokens/s | p99 ms | of answers 503 |",
         "|---:|---:|---:|---:|",
         *(
-            f"| {each.connections:,}{f' ({each.others} failed)' if each.others else ''} "
+            f"| {each.connections:,}{f' ({each.errors} failed)' if each.errors else ''} "
             f"| {each.tokens_a_second:,.0f} | {each.p99_ms:.0f} | {each.shed:.1%} |"
             for each in crowds
         ),
@@ -224,7 +219,7 @@ def _command(*arguments: object) -> list[str]:
 @contextmanager
 def _flood(port: int, client_id: str, rates: list[float]) -> Iterator[None]:
     """While the block runs; its rate is appended."""
-    command = _command("wrong", port, client_id, WRONG_PER_SECOND)
+    command = _command(port, client_id, WRONG_PER_SECOND)
     flood = subprocess.Popen(command, cwd=HERE.parent, stdout=subprocess.PIPE, text=True)
     assert flood.stdout is not None
     try:
@@ -252,24 +247,6 @@ async def _send(port: int, client_id: str, per_second: float) -> None:
     sys.stdout.write(json.dumps(await sending))
 
 
-def _crowd(port: int, requests: Path, connections: int, seconds: float) -> None:
-    each = requests.read_bytes().split(b"\0")
-    flood = floods.crowd(port, each, connections=connections, seconds=seconds)
-    found, lasted = asyncio.run(flood)
-    tokens, shed = sorted(found.pop(200)), len(found.pop(503, ()))
-    others = sum(map(len, found.values()))
-    told = {
-        "tokens_a_second": len(tokens) / lasted,
-        "p99_ms": tokens[len(tokens) * 99 // 100] * 1000,
-        "shed": shed / (len(tokens) + shed + others),
-        "others": others,
-    }
-    sys.stdout.write(json.dumps(told))
-
-
 if __name__ == "__main__":
-    kind, port, what, *numbers = sys.argv[1:]
-    if kind == "crowd":
-        _crowd(int(port), Path(what), int(numbers[0]), float(numbers[1]))
-    else:
-        asyncio.run(_send(int(port), what, float(numbers[0])))
+    port, client_id, per_second = sys.argv[1:]
+    asyncio.run(_send(int(port), client_id, float(per_second)))

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, sync_playwright
 from support.desk import Desk
 from support.installation import Server
 
-# The shell first: it draws no tabs and menus, which nobody sees here, and takes a quarter less time.
+# The shell first: it draws no tabs and menus, which takes a quarter of the time for nobody to see.
 _NAMES = (
     "chromium-headless-shell",
     "chromium",

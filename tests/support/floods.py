@@ -5,7 +5,7 @@ import base64
 import itertools
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -94,38 +94,6 @@ async def wrong_secrets(
             task.cancel()
             writer.close()
     return found
-
-
-async def crowd(
-    port: int, requests: Sequence[bytes], *, connections: int, seconds: float
-) -> tuple[dict[int, list[float]], float]:
-    """The requests in turn over so many connections, each of which asks again as soon as it is
-    answered, whatever the answer says; by status, how long each answer took, in
-    seconds; 0: the connection was closed instead. And how long it took until all had theirs.
-    """
-    files_allowed()  # raises our own limit as far as it goes
-    found: dict[int, list[float]] = {}
-    turns = itertools.cycle(requests)
-    held = []
-    for first in range(0, connections, 100):
-        some = range(first, min(first + 100, connections))
-        held += await asyncio.gather(*(connect(port, number) for number in some))
-    started = time.monotonic()
-    until = started + seconds
-
-    async def ask(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while (began := time.monotonic()) < until:
-            writer.write(next(turns))
-            try:
-                status = await answer(reader)
-            except (asyncio.IncompleteReadError, ConnectionError):
-                found.setdefault(0, []).append(time.monotonic() - began)
-                break
-            found.setdefault(status, []).append(time.monotonic() - began)
-        writer.close()
-
-    await asyncio.gather(*(ask(*each) for each in held))
-    return found, time.monotonic() - started
 
 
 @asynccontextmanager
