@@ -169,6 +169,20 @@ def test_rotating_a_key_that_was_seen_long_enough(database: TurnedDatabase) -> N
     )
 
 
+def test_a_clock_set_back_over_a_rotation_finds_the_key_of_that_moment(
+    database: TurnedDatabase,
+) -> None:
+    """Also in a keyring that was opened after the rotation: nobody is refused for it."""
+    first, second = database.signing_keys()
+    database.clock.now = now = START + timedelta(days=1)
+    operations.rotate(database, POLICY, TESTER)
+
+    opened = database.keyring()
+
+    signers = [opened.signer(moment) for moment in (now - timedelta(seconds=2), now)]
+    assert [signer and signer.kid for signer in signers] == [first.kid, second.kid]
+
+
 def test_rotating_a_key_that_nobody_has_seen_yet(database: TurnedDatabase) -> None:
     """It signs as soon as every verifier can know it, and until then the one before goes on."""
     first, second = database.signing_keys()
