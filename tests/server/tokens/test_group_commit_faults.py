@@ -320,6 +320,54 @@ def test_a_lost_connection_is_replaced(postgres_installation: Installation) -> N
     assert {type(outcome) for outcome in failed} == {TemporarilyUnavailable}
 
 
+def test_a_connection_that_cannot_be_set_up_is_not_kept(
+    postgres_installation: Installation,
+) -> None:
+    """A table is away while it is made, as in a restore: once it is back there are tokens."""
+    made = postgres_installation.create_client("customers:read")
+
+    async def main() -> tuple[list[Any], list[Any]]:
+        async with commits(postgres_installation) as loop:
+            execute(postgres_installation, "alter table client rename to client_away")
+            during = await all_at_once(loop, [asking(made)])
+            execute(postgres_installation, "alter table client_away rename to client")
+            await asyncio.sleep(0.6)
+            return during, await all_at_once(loop, [asking(made)])
+
+    during, after = asyncio.run(main())
+
+    assert {type(outcome) for outcome in during} == {TemporarilyUnavailable}
+    assert len(tokens(after)) == 1
+
+
+def test_sums_without_a_standby_fail_no_token(
+    postgres_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the standby did not confirm were the sums; the next commit is another."""
+    monkeypatch.setattr(commit, "USAGE_EVERY_S", 0.0)
+    made = postgres_installation.create_client("customers:read")
+    cancelled = """
+        create function cancelled() returns trigger language plpgsql as $$
+            begin
+                raise warning 'canceling wait for synchronous replication';
+                return null;
+            end $$;
+        create trigger cancelled after insert on usage
+            for each statement execute function cancelled()
+    """
+
+    async def main() -> list[Any]:
+        outcomes = []
+        async with commits(postgres_installation) as loop:
+            execute(postgres_installation, cancelled)
+            for _ in range(3):
+                outcomes += await all_at_once(loop, [asking(made)])
+                await asyncio.sleep(0.05)
+        return outcomes
+
+    assert len(tokens(asyncio.run(main()))) == 3
+
+
 def test_keys_and_catalogue_that_cannot_be_read_are_503(installation: Installation) -> None:
     """They changed, and the database is away when they are read again: nobody's fault."""
     made = installation.create_client("customers:read")

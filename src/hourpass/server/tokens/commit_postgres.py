@@ -152,6 +152,7 @@ class PostgresCommit:
         )
         try:
             self._connected().execute(_USAGE, columns, prepare=True)
+            self._standby_lost = False  # these sums may be lost; the next commit is another
         except _CONNECTION_FAULTS as fault:
             raise self._lost(fault) from fault
 
@@ -273,11 +274,16 @@ class PostgresCommit:
             connection = raw_connection(self._url, statement_timeout_s=BUDGET_S)
         connection.add_notice_handler(self._on_notice)
         self._connection = connection  # from here on it can be abandoned
-        for statement in PLANS:
-            connection.execute(statement)
-        self._verified_write = Prepared(connection, "verified_write", _VERIFIED_WRITE)
+        try:
+            for statement in PLANS:
+                connection.execute(statement)
+            self._verified_write = Prepared(connection, "verified_write", _VERIFIED_WRITE)
+        except psycopg.Error:
+            connection.close()  # or it would be taken for one that is ready
+            raise
         self._remembered.clear()
         self._clock = None
+        self._standby_lost = False
         return connection
 
     def _lost(self, fault: Exception) -> CommitUnknown:
