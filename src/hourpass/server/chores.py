@@ -45,12 +45,12 @@ def _keep_timetable(context: Context) -> None:
     operations.keep_timetable(context.database, context.policy)
 
 
-def _purge_idempotency_keys(context: Context) -> None:
-    idempotency.purge(context.database)
+def _purge_idempotency_keys(context: Context) -> timedelta:
+    return timedelta() if idempotency.purge(context.database) else _MINUTE
 
 
-def _purge_revoked_tokens(context: Context) -> None:
-    revoke.purge(context.database)
+def _purge_revoked_tokens(context: Context) -> timedelta:
+    return timedelta() if revoke.purge(context.database) else _MINUTE
 
 
 def _keep_up_audit(context: Context) -> timedelta:
