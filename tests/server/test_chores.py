@@ -179,6 +179,30 @@ def test_one_that_hangs_does_not_hold_the_process(
     chores.stop()
 
 
+def test_a_statement_that_is_never_answered_ends_no_chores(
+    postgres_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a database that was stopped, beside which another one has taken over."""
+    monkeypatch.setattr(room, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(room, "LOOK_EVERY_S", 0.01)
+    done = Done()
+
+    def wait(context: Context) -> None:
+        with context.database.write() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_sleep(10)"))
+
+    chores = Chores(
+        postgres_installation.context,
+        [Chore(name="a slow one", every=DAILY, run=wait), done.chore()],
+    )
+    chores.start()
+    try:
+        eventually(lambda: len(done.by) == 1)
+    finally:
+        chores.stop()
+
+
 def test_keys_idempotency_and_revoked_tokens_are_among_them(installation: Installation) -> None:
     """What a server does by itself: the next key, and two kinds of rows that are of no use."""
     context = installation.context
