@@ -4,18 +4,24 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
 from commits import all_at_once, asking, backend, commits, eventually, rows, tokens
 from sqlalchemy import text
 
-from hourpass.oauth.errors import OAuthError, Overloaded, ServerError, TemporarilyUnavailable
+from hourpass.oauth.errors import (
+    InvalidClient,
+    OAuthError,
+    Overloaded,
+    ServerError,
+    TemporarilyUnavailable,
+)
 from hourpass.server.clients import secrets
 from hourpass.server.db.engine import DatabaseUnavailable, Dialect
-from hourpass.server.tokens import commit, refusals
-from hourpass.server.tokens.exchange import Facts, Issued
+from hourpass.server.tokens import commit, commit_postgres, refusals
+from hourpass.server.tokens.exchange import Facts, Issued, Refused
 from support.installation import CATALOGUE, Credentials, Installation
 
 
@@ -366,6 +372,29 @@ def test_sums_without_a_standby_fail_no_token(
         return outcomes
 
     assert len(tokens(asyncio.run(main()))) == 3
+
+
+def test_refusals_are_dated_by_the_databases_clock(
+    postgres_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of requests that name no client, before any that does: the process's may be wrong."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return super().now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr(commit_postgres, "datetime", Ahead)
+
+    async def main() -> None:
+        async with commits(postgres_installation) as loop:
+            for _ in range(2):
+                await loop.join(Refused(InvalidClient(detail="malformed"), None, "", "r-1"))
+
+    asyncio.run(main())
+
+    _, total = postgres_installation.events(event="token.refused")
+    assert total["detail"]["last_at"] <= total["time"]
 
 
 def test_keys_and_catalogue_that_cannot_be_read_are_503(installation: Installation) -> None:
