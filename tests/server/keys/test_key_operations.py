@@ -246,6 +246,22 @@ def test_revoking_the_key_that_signs(database: TurnedDatabase, wait: timedelta) 
     assert [(e["detail"]["kid"], e["actor"]) for e in revoked] == [(first.kid, BY_TESTER)]
 
 
+def test_a_clock_set_back_over_a_revocation_finds_the_key_that_followed(
+    database: TurnedDatabase,
+) -> None:
+    """The revoked one signs nothing, whatever time it is; nobody is refused for it."""
+    database.clock.now = START + timedelta(days=1)
+    leaked = operations.rotate(database, POLICY, TESTER)
+    following = by_state(database, KeyState.NEXT)
+    database.clock.now = now = START + timedelta(days=2)
+    operations.revoke(database, POLICY, leaked.kid, TESTER)
+
+    signer = database.keyring().signer(now - timedelta(seconds=2))
+
+    assert signer is not None
+    assert signer.kid == following.kid
+
+
 def test_revoking_the_next_key(database: TurnedDatabase) -> None:
     """Another one takes its place; the one that signs goes on."""
     first, second = database.signing_keys()

@@ -26,7 +26,7 @@ class Keyring:
         return max(self.peppers)
 
     def signer(self, now: datetime) -> PrivateKey | None:
-        """The key that signs now; None when the timetable has a hole, which is a fault."""
+        """The key that signs now; None when none is left to, which is a fault."""
         key = model.active(self.keys, now)
         return None if key is None else self.private.get(key.kid)
 
