@@ -11,7 +11,7 @@ from sqlalchemy import text, update
 
 from hourpass.server import chores as room
 from hourpass.server.chores import Chore, Chores
-from hourpass.server.clients import idempotency_store
+from hourpass.server.clients import idempotency, idempotency_store
 from hourpass.server.context import Context
 from hourpass.server.db.engine import DatabaseUnavailable
 from hourpass.server.db.schema import idempotency_key, revoked_token, signing_key
@@ -179,6 +179,30 @@ def test_one_that_hangs_does_not_hold_the_process(
     chores.stop()
 
 
+def test_a_statement_that_is_never_answered_ends_no_chores(
+    postgres_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a database that was stopped, beside which another one has taken over."""
+    monkeypatch.setattr(room, "_PATIENCE_S", 0.3)
+    monkeypatch.setattr(room, "LOOK_EVERY_S", 0.01)
+    done = Done()
+
+    def wait(context: Context) -> None:
+        with context.database.write() as connection:
+            connection.execute(text("SET LOCAL statement_timeout = 0"))
+            connection.execute(text("SELECT pg_sleep(10)"))
+
+    chores = Chores(
+        postgres_installation.context,
+        [Chore(name="a slow one", every=DAILY, run=wait), done.chore()],
+    )
+    chores.start()
+    try:
+        eventually(lambda: len(done.by) == 1)
+    finally:
+        chores.stop()
+
+
 def test_keys_idempotency_and_revoked_tokens_are_among_them(installation: Installation) -> None:
     """What a server does by itself: the next key, and two kinds of rows that are of no use."""
     context = installation.context
@@ -200,6 +224,30 @@ def test_keys_idempotency_and_revoked_tokens_are_among_them(installation: Instal
         for table in (revoked_token, idempotency_key):
             assert connection.execute(table.select()).all() == []
     assert len(context.keyring().keys) == 3
+
+
+def test_rows_of_no_use_go_however_many_come_in_a_minute(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one step removes: the next step is due at once, and the last in a minute."""
+    monkeypatch.setattr(store, "_PURGE_AT_ONCE", 10)
+    monkeypatch.setattr(idempotency, "_PURGE_AT_ONCE", 10)
+    context = installation.context
+    with context.database.write() as connection:
+        past = context.database.now(connection) - timedelta(days=3)
+        for number in range(25):
+            moment = past + timedelta(seconds=number)
+            store.add_revoked(connection, f"jti-{number}", "m2m_x", moment)
+            idempotency_store.put(connection, "caller", "route", f"{number}", b"", "m2m_x", moment)
+
+    chores = Chores(context)
+    looks = [chores.look() for _ in range(4)]
+    chores.stop()
+
+    assert looks == [True, True, False, False]
+    with context.database.read() as connection:
+        for table in (revoked_token, idempotency_key):
+            assert connection.execute(table.select()).all() == []
 
 
 def looked(chores: Chores, done: Done) -> list[str]:

@@ -14,7 +14,7 @@ from datetime import timedelta
 from hourpass.server.audit import upkeep
 from hourpass.server.clients import idempotency, rollup
 from hourpass.server.context import Context
-from hourpass.server.db.engine import DatabaseUnavailable
+from hourpass.server.db.engine import PATIENCE_S, DatabaseUnavailable
 from hourpass.server.db.session_lock import CHORES_LOCK, SessionLock
 from hourpass.server.keys import operations
 from hourpass.server.tokens import revoke
@@ -22,6 +22,7 @@ from hourpass.server.tokens import revoke
 LOOK_EVERY_S = 5.0
 _AGAIN_AFTER_FAULT = timedelta(minutes=1)
 _STOP_WITHIN_S = 2.0
+_PATIENCE_S = 3600.0
 _log = logging.getLogger(__name__)
 
 
@@ -45,12 +46,12 @@ def _keep_timetable(context: Context) -> None:
     operations.keep_timetable(context.database, context.policy)
 
 
-def _purge_idempotency_keys(context: Context) -> None:
-    idempotency.purge(context.database)
+def _purge_idempotency_keys(context: Context) -> timedelta:
+    return timedelta() if idempotency.purge(context.database) else _MINUTE
 
 
-def _purge_revoked_tokens(context: Context) -> None:
-    revoke.purge(context.database)
+def _purge_revoked_tokens(context: Context) -> timedelta:
+    return timedelta() if revoke.purge(context.database) else _MINUTE
 
 
 def _keep_up_audit(context: Context) -> timedelta:
@@ -104,6 +105,9 @@ class Chores:
         self._lock.release()
 
     def _run(self) -> None:
+        # Longer than any statement of theirs: whoever does not answer by then has been stopped,
+        # and there may be another database in its place.
+        PATIENCE_S.set(_PATIENCE_S)
         while not self._stopping.is_set():
             if not self.look():
                 self._stopping.wait(LOOK_EVERY_S)

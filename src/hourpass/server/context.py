@@ -61,7 +61,7 @@ class Context:
     def keyring(self) -> Keyring:
         """The keys as they are now."""
         with self.database.read() as connection:
-            return keyring.load(connection, self.policy.master, self.database.now(connection))
+            return keyring.load(connection, self.policy.master)
 
     def cursors(self) -> Cursors:
         """What writes and reads the cursors of lists; its key never changes."""

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from meeting import LingeringDatabase, MeetingDatabase, at_once
+from sqlalchemy import event
 
 from hourpass.server.catalogue import apply as catalogue
 from hourpass.server.catalogue import file
@@ -66,6 +67,29 @@ def test_of_rotations_at_once_one_wins_and_the_others_are_told(
     assert is_live(home, made.client_id, winner.secret.reveal())
     assert not is_live(home, made.client_id, made.secret)
     assert deeds_on(home, made) == ["client.secret_rotated"]
+
+
+def test_a_rotation_in_the_middle_of_anothers_reading_is_told_as_well(home: Installation) -> None:
+    """The other has read the row from before and would read the credentials from after."""
+    made = home.create_client("customers:read")
+    database, keyring = home.context.database, home.context.keyring()
+    faster: list[object] = []
+
+    def rotate() -> WithSecret:
+        return lifecycle.rotate_secret(database, keyring, made.client_id, TESTER)
+
+    def overtake(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if "FROM client_credential" in statement and not faster:
+            faster.append(None)
+            faster[:] = at_once(rotate)
+
+    event.listen(database.engine, "before_cursor_execute", overtake)
+    with pytest.raises(Conflict, match="rotated this secret at the same moment"):
+        rotate()
+
+    (winner,) = faster
+    assert isinstance(winner, WithSecret)
+    assert is_live(home, made.client_id, winner.secret.reveal())
 
 
 @pytest.mark.spec("threats", "20", "delete against rotate")

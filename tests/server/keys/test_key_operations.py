@@ -169,6 +169,20 @@ def test_rotating_a_key_that_was_seen_long_enough(database: TurnedDatabase) -> N
     )
 
 
+def test_a_clock_set_back_over_a_rotation_finds_the_key_of_that_moment(
+    database: TurnedDatabase,
+) -> None:
+    """Also in a keyring that was opened after the rotation: nobody is refused for it."""
+    first, second = database.signing_keys()
+    database.clock.now = now = START + timedelta(days=1)
+    operations.rotate(database, POLICY, TESTER)
+
+    opened = database.keyring()
+
+    signers = [opened.signer(moment) for moment in (now - timedelta(seconds=2), now)]
+    assert [signer and signer.kid for signer in signers] == [first.kid, second.kid]
+
+
 def test_rotating_a_key_that_nobody_has_seen_yet(database: TurnedDatabase) -> None:
     """It signs as soon as every verifier can know it, and until then the one before goes on."""
     first, second = database.signing_keys()
@@ -230,6 +244,22 @@ def test_revoking_the_key_that_signs(database: TurnedDatabase, wait: timedelta) 
     assert jwks["keys"][0]["kid"] == second.kid
     revoked = [e for e in events(database) if e["event"] == "key.revoked"]
     assert [(e["detail"]["kid"], e["actor"]) for e in revoked] == [(first.kid, BY_TESTER)]
+
+
+def test_a_clock_set_back_over_a_revocation_finds_the_key_that_followed(
+    database: TurnedDatabase,
+) -> None:
+    """The revoked one signs nothing, whatever time it is; nobody is refused for it."""
+    database.clock.now = START + timedelta(days=1)
+    leaked = operations.rotate(database, POLICY, TESTER)
+    following = by_state(database, KeyState.NEXT)
+    database.clock.now = now = START + timedelta(days=2)
+    operations.revoke(database, POLICY, leaked.kid, TESTER)
+
+    signer = database.keyring().signer(now - timedelta(seconds=2))
+
+    assert signer is not None
+    assert signer.kid == following.kid
 
 
 def test_revoking_the_next_key(database: TurnedDatabase) -> None:

@@ -191,4 +191,5 @@ def test_before_every_key_the_first_signs() -> None:
 
     assert model.active([second, first], before) is first
     assert model.active([key(revoked_at=START), second], before) is second
-    assert model.active([key(retires_at=START), second], START) is None
+    assert model.active([key(retires_at=START), second], START) is second
+    assert model.active([key(retires_at=START)], START) is None

@@ -62,7 +62,7 @@ def secrets_of(ring: Keyring) -> list[bytes]:
 def load(context: Context, keys: MasterKeys) -> Keyring:
     """The keys, opened with this master key."""
     with context.database.read() as connection:
-        return keyring.load(connection, keys, context.database.now(connection))
+        return keyring.load(connection, keys)
 
 
 @pytest.mark.spec("threats", "9", "a database dump alone can neither sign nor verify a secret")

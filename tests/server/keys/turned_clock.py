@@ -68,7 +68,7 @@ class TurnedDatabase(Database):
     def keyring(self, master: MasterKeys = MASTER) -> Keyring:
         """As a process would open it now."""
         with self.read() as connection:
-            return keyring.load(connection, master, self.clock.now)
+            return keyring.load(connection, master)
 
     def sealed_kids(self) -> set[str]:
         """The keys whose private half is still there."""

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from commits import all_at_once, asking, commits, eventually, reasons, rows, tokens
+from commits import all_at_once, asking, backend, commits, eventually, reasons, rows, tokens
 from sqlalchemy import select
 from token_requests import Octets, form
 
@@ -17,6 +19,7 @@ from hourpass.server.db.schema import usage
 from hourpass.server.tokens import commit, refusals
 from hourpass.server.tokens.commit import MAX_BATCH, CommitLoop
 from hourpass.server.tokens.exchange import Issued, Refused
+from hourpass.server.tokens.usage import Key, Sum
 from support.installation import TESTER, Credentials, Installation
 
 
@@ -186,6 +189,55 @@ def test_usage_arrives_in_its_table(
         )
         for one in (made, other)
     }
+
+
+@pytest.mark.spec("contract", "HTTP", "last_token_at and usage may lag 10 s")
+def test_the_usage_of_many_clients_does_not_wait_for_more_requests(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every client asked once, all at the full hour, and then nobody comes."""
+    monkeypatch.setattr(commit, "USAGE_EVERY_S", 0.01)
+    monkeypatch.setattr(commit, "_USAGE_ROWS", 1)
+    made = [installation.create_client("customers:read") for _ in range(16)]
+
+    async def main() -> None:
+        async with commits(installation) as loop:
+            await all_at_once(loop, [asking(client) for client in made])
+            await eventually(lambda: len(usage_of(installation)) == len(made))
+
+    asyncio.run(main())
+
+
+def test_stopping_while_sums_are_written_writes_the_rest(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread has written what was due, and meant to wait: first it writes all there is."""
+    monkeypatch.setattr(commit, "USAGE_EVERY_S", 0.2)
+    made = installation.create_client("customers:read")
+    on = backend(installation)
+    write_usage, writing, told = on.write_usage, threading.Event(), threading.Event()
+
+    def slowly(sums: Sequence[tuple[Key, Sum]]) -> None:
+        write_usage(sums)
+        writing.set()
+        told.wait(5)
+
+    monkeypatch.setattr(on, "write_usage", slowly)
+
+    async def main() -> None:
+        async with commits(installation, on=on) as loop:
+            await all_at_once(loop, [asking(wrong(made)) for _ in range(3)])
+            await asyncio.sleep(0.3)
+            loop._wake.set()  # as after a second in which nobody came
+            await asyncio.to_thread(writing.wait, 5)
+            asyncio.get_running_loop().call_later(0.1, told.set)  # `stop` has begun by then
+
+    asyncio.run(main())
+
+    assert [e["detail"].get("count") for e in installation.events(event="token.refused")] == [
+        None,
+        2,
+    ]
 
 
 def test_a_client_deleted_meanwhile_leaves_no_usage(installation: Installation) -> None:

@@ -4,18 +4,24 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 import pytest
 from commits import all_at_once, asking, backend, commits, eventually, rows, tokens
 from sqlalchemy import text
 
-from hourpass.oauth.errors import OAuthError, Overloaded, ServerError, TemporarilyUnavailable
+from hourpass.oauth.errors import (
+    InvalidClient,
+    OAuthError,
+    Overloaded,
+    ServerError,
+    TemporarilyUnavailable,
+)
 from hourpass.server.clients import secrets
 from hourpass.server.db.engine import DatabaseUnavailable, Dialect
-from hourpass.server.tokens import commit, refusals
-from hourpass.server.tokens.exchange import Facts, Issued
+from hourpass.server.tokens import commit, commit_postgres, refusals
+from hourpass.server.tokens.exchange import Facts, Issued, Refused
 from support.installation import CATALOGUE, Credentials, Installation
 
 
@@ -318,6 +324,77 @@ def test_a_lost_connection_is_replaced(postgres_installation: Installation) -> N
     failed = [outcome for outcome in outcomes if not isinstance(outcome, Issued)]
     assert failed
     assert {type(outcome) for outcome in failed} == {TemporarilyUnavailable}
+
+
+def test_a_connection_that_cannot_be_set_up_is_not_kept(
+    postgres_installation: Installation,
+) -> None:
+    """A table is away while it is made, as in a restore: once it is back there are tokens."""
+    made = postgres_installation.create_client("customers:read")
+
+    async def main() -> tuple[list[Any], list[Any]]:
+        async with commits(postgres_installation) as loop:
+            execute(postgres_installation, "alter table client rename to client_away")
+            during = await all_at_once(loop, [asking(made)])
+            execute(postgres_installation, "alter table client_away rename to client")
+            await asyncio.sleep(0.6)
+            return during, await all_at_once(loop, [asking(made)])
+
+    during, after = asyncio.run(main())
+
+    assert {type(outcome) for outcome in during} == {TemporarilyUnavailable}
+    assert len(tokens(after)) == 1
+
+
+def test_sums_without_a_standby_fail_no_token(
+    postgres_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What the standby did not confirm were the sums; the next commit is another."""
+    monkeypatch.setattr(commit, "USAGE_EVERY_S", 0.0)
+    made = postgres_installation.create_client("customers:read")
+    cancelled = """
+        create function cancelled() returns trigger language plpgsql as $$
+            begin
+                raise warning 'canceling wait for synchronous replication';
+                return null;
+            end $$;
+        create trigger cancelled after insert on usage
+            for each statement execute function cancelled()
+    """
+
+    async def main() -> list[Any]:
+        outcomes = []
+        async with commits(postgres_installation) as loop:
+            execute(postgres_installation, cancelled)
+            for _ in range(3):
+                outcomes += await all_at_once(loop, [asking(made)])
+                await asyncio.sleep(0.05)
+        return outcomes
+
+    assert len(tokens(asyncio.run(main()))) == 3
+
+
+def test_refusals_are_dated_by_the_databases_clock(
+    postgres_installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also of requests that name no client, before any that does: the process's may be wrong."""
+
+    class Ahead(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Ahead":
+            return super().now(tz) + timedelta(hours=1)
+
+    monkeypatch.setattr(commit_postgres, "datetime", Ahead)
+
+    async def main() -> None:
+        async with commits(postgres_installation) as loop:
+            for _ in range(2):
+                await loop.join(Refused(InvalidClient(detail="malformed"), None, "", "r-1"))
+
+    asyncio.run(main())
+
+    _, total = postgres_installation.events(event="token.refused")
+    assert total["detail"]["last_at"] <= total["time"]
 
 
 def test_keys_and_catalogue_that_cannot_be_read_are_503(installation: Installation) -> None:

@@ -80,6 +80,21 @@ def test_a_sum_that_is_not_written_yet_goes_on_counting() -> None:
     assert total.detail["last_at"] == "2026-02-24T12:05:00.000000Z"
 
 
+def test_a_minute_is_over_as_well_when_the_clock_is_set_back() -> None:
+    """Or all would be counted in memory alone until it is that late again."""
+    counters = RefusalCounters()
+    counters.note(refused(), NOW)
+    counters.note(refused(), NOW)
+
+    assert counters.due(NOW - SECOND) == []
+    earlier = NOW - MINUTE * 60
+    (total,) = counters.due(earlier)
+    counters.forget(earlier)
+
+    assert total.detail["count"] == 1
+    assert counters.note(refused(), earlier) is not None
+
+
 def test_each_kind_has_its_own_first() -> None:
     """Client or none, reason, and address block tell kinds apart; nothing else does."""
     counters = RefusalCounters()

@@ -153,7 +153,7 @@ def _bring_up_to_date(new: Database, file: Path, policy: KeyPolicy) -> None:
         raise NotRestored(f"{file} is of a newer Hourpass; restore it with that version")
     try:
         with new.read() as connection:
-            keyring.load(connection, policy.master, new.now(connection))
+            keyring.load(connection, policy.master)
     except WrongMasterKey:
         raise NotRestored(
             f"the master key does not open the keys in {file}; set the one it was made with"

@@ -114,15 +114,14 @@ def was_done(database: Database, key: IdempotencyKey) -> bool:
     return found is not None and found[0] == key.request and now - found[2] < KEPT
 
 
-def purge(database: Database) -> None:
-    """Forget keys older than 24 hours, some at a time."""
+def purge(database: Database) -> bool:
+    """Forget some keys older than 24 hours; True: there are more."""
     with database.read() as connection:
         if not idempotency_store.any_before(connection, database.now(connection) - KEPT):
-            return
+            return False
     with database.write() as connection:
-        idempotency_store.drop_before(
-            connection, database.now(connection) - KEPT, limit=_PURGE_AT_ONCE
-        )
+        before = database.now(connection) - KEPT
+        return idempotency_store.drop_before(connection, before, limit=_PURGE_AT_ONCE)
 
 
 _guard = threading.Lock()

@@ -56,14 +56,15 @@ def any_before(connection: Connection, moment: datetime) -> bool:
     return connection.execute(query).first() is not None
 
 
-def drop_before(connection: Connection, moment: datetime, *, limit: int) -> None:
-    """Delete up to `limit` keys that old."""
+def drop_before(connection: Connection, moment: datetime, *, limit: int) -> bool:
+    """Delete about `limit` of the oldest keys that old; True: there may be more."""
     oldest = select(table.c.created_at).where(table.c.created_at < moment)
     last = connection.execute(
         oldest.order_by(table.c.created_at).offset(limit - 1).limit(1)
     ).scalar_one_or_none()
     bound = table.c.created_at < moment if last is None else table.c.created_at <= last
     connection.execute(delete(table).where(bound))
+    return last is not None
 
 
 def _is(caller: str, route: str, key: str) -> tuple[ColumnElement[bool], ...]:

@@ -193,11 +193,12 @@ def rotate_secret(
     faster; with `idempotency_key` also DoneBefore, KeyReused and StillRunning.
     """
     secret, credential = _new_secret(keyring)
-    replaced: list[tuple[ClientCredential, ...]] = []
+    rotated_at: list[datetime | None] = []
 
     def decide(client: Client, now: datetime) -> tuple[Client, list[AuditEvent]]:
-        replaced.append(client.credentials)
-        if client.credentials != replaced[0]:
+        # Not by its credentials: they are read after the row, and may be newer than it.
+        rotated_at.append(client.secret_rotated_at)
+        if client.secret_rotated_at != rotated_at[0]:
             raise Conflict(
                 "somebody else rotated this secret at the same moment; the one shown to them "
                 "is live, so ask them for it or rotate again"

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 from hourpass.oauth.jose import PrivateKey
 from hourpass.server.keys import model, store
 from hourpass.server.keys.master import MasterKeys
-from hourpass.server.keys.model import KeyState, SigningKey
+from hourpass.server.keys.model import SigningKey
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Keyring:
         return max(self.peppers)
 
     def signer(self, now: datetime) -> PrivateKey | None:
-        """The key that signs now; None when the timetable has a hole, which is a fault."""
+        """The key that signs now; None when none is left to, which is a fault."""
         key = model.active(self.keys, now)
         return None if key is None else self.private.get(key.kid)
 
@@ -35,9 +35,10 @@ class Keyring:
         return {"keys": [key.public_jwk for key in model.published(self.keys, now)]}
 
 
-def load(connection: Connection, master: MasterKeys, now: datetime) -> Keyring:
-    """Open every key that may still be used; raises WrongMasterKey.
+def load(connection: Connection, master: MasterKeys) -> Keyring:
+    """Open every key whose private half is still kept; raises WrongMasterKey.
 
+    Those that retire, too: a clock that is set back over a rotation wants the one before.
     The version is read first: should keys change while they are read, it is the older one,
     and whoever compares it reads again.
     """
@@ -49,14 +50,13 @@ def load(connection: Connection, master: MasterKeys, now: datetime) -> Keyring:
         if kind == store.PEPPER
     }
     keys = tuple(store.signing_keys(connection))
-    usable = (KeyState.ACTIVE, KeyState.NEXT)
     private = {
         key.kid: PrivateKey.from_pkcs8(
             key.algorithm,
             master.unseal(store.SIGNING, key.kid, sealed[store.SIGNING, key.kid]),
         )
         for key in keys
-        if key.state(now) in usable and (store.SIGNING, key.kid) in sealed
+        if (store.SIGNING, key.kid) in sealed
     }
     if version is None or not peppers:
         raise LookupError("this database holds no installation")

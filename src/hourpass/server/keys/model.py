@@ -67,15 +67,13 @@ def newest(keys: Iterable[SigningKey]) -> SigningKey | None:
 def active(keys: Iterable[SigningKey], now: datetime) -> SigningKey | None:
     """The key that signs now.
 
-    A clock that was set back to before the first key is no reason to issue nothing: that one
-    signs, since every verifier has seen it.
+    A clock that was set back is no reason to issue nothing: before the first key, or where the
+    one of that time was revoked, the next in line signs. It is published already.
     """
-    keys = tuple(keys)
-    current = next((key for key in keys if key.state(now) is KeyState.ACTIVE), None)
-    if current is None and all(now < key.activates_at for key in keys):
-        usable = (key for key in keys if key.revoked_at is None)
-        current = min(usable, key=lambda key: key.activates_at, default=None)
-    return current
+    usable = [key for key in keys if key.revoked_at is None]
+    current = next((key for key in usable if key.state(now) is KeyState.ACTIVE), None)
+    coming = (key for key in usable if key.state(now) is KeyState.NEXT)
+    return current or min(coming, key=lambda key: key.activates_at, default=None)
 
 
 def following(last: SigningKey | None, now: datetime, period: timedelta) -> datetime:

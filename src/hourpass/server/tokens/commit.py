@@ -196,10 +196,11 @@ class CommitLoop(Generic[Signed]):
                 _let_others_in()
                 self._write_sums()
                 self._backlog.took(time.monotonic() - begun)
-            self._write_sums(everything=self._stopping)
+            stopping = self._stopping
+            self._write_sums(everything=stopping)
             if self._failures >= FAILURES_TO_TELL and not somebody_came:
                 self._try_write()
-            if self._stopping and not self._waiting:
+            if stopping and not self._waiting:
                 self._backend.close()
                 return
 
@@ -308,8 +309,10 @@ class CommitLoop(Generic[Signed]):
             except CommitUnknown:
                 self._usage.put_back(sums)
                 raise
-            if not everything:
+            if self._waiting and not everything:
                 break  # the rest after the next batch: none of these transactions is long
+            _let_others_in()
+            self._running_since = time.monotonic()  # of the next one, which has its own budget
         if not self._usage:
             self._usage_due = time.monotonic() + USAGE_EVERY_S
 

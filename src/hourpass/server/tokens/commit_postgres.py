@@ -10,7 +10,7 @@ stale can issue, on any node.
 import logging
 import time
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import psycopg
 
@@ -56,6 +56,7 @@ _CLIENTS = f"""
     WHERE c.client_id = ANY(%s)
 """  # noqa: S608  (put together from constants)
 _MOMENT = "SELECT catalogue_version, keys_version, clock_timestamp() FROM installation"
+_CLOCK = "SELECT clock_timestamp()"
 _EVENTS = """
     INSERT INTO audit_event (time, event, actor_type, actor_id, actor_name,
         client_id, client_name, organization, request_id, ip, detail)
@@ -89,7 +90,7 @@ _USAGE = """
         issued = usage.issued + excluded.issued, refused = usage.refused + excluded.refused,
         last_issued_at = greatest(usage.last_issued_at, excluded.last_issued_at)
 """
-_ROUNDS = 3
+_ROUNDS = (False, True, True)  # whether each decides on fresh rows
 _CONNECTION_FAULTS = (
     psycopg.OperationalError,
     psycopg.InterfaceError,
@@ -103,7 +104,9 @@ class PostgresCommit:
     """PostgreSQL's backend. Any number of processes and nodes may run one each."""
 
     broken = False  # its own process is never in doubt: the connection is replaced
-    _verified_write: Prepared  # of the connection, and made with it
+    # Of the connection, and made with it:
+    _verified_write: Prepared
+    _clock: tuple[datetime, float]  # the database's, and `time.monotonic` then
 
     def __init__(self, url: str, load_facts: Callable[[], Facts]) -> None:
         """`load_facts` reads catalogue and keys."""
@@ -113,7 +116,6 @@ class PostgresCommit:
         self._remembered = Remembered[str, Registered](MAX_REMEMBERED)
         self._connection: psycopg.Connection | None = None
         self._attempts = Attempts(CommitUnknown)
-        self._clock: tuple[datetime, float] | None = None
         self._standby_lost = False
 
     def commit(
@@ -152,6 +154,7 @@ class PostgresCommit:
         )
         try:
             self._connected().execute(_USAGE, columns, prepare=True)
+            self._standby_lost = False  # these sums may be lost; the next commit is another
         except _CONNECTION_FAULTS as fault:
             raise self._lost(fault) from fault
 
@@ -182,8 +185,7 @@ class PostgresCommit:
         open_requests = {
             index: item for index, item in enumerate(joined) if isinstance(item, TokenRequest)
         }
-        fresh = self._clock is None
-        for _ in range(_ROUNDS):
+        for fresh in _ROUNDS:
             if not open_requests:
                 break
             wanted = {item.client_id for item in open_requests.values()}
@@ -199,7 +201,6 @@ class PostgresCommit:
             if fresh:
                 outcomes |= {i: o for i, o in decided.items() if isinstance(o, Refused)}
             open_requests = {i: r for i, r in open_requests.items() if i not in outcomes}
-            fresh = True
         for index, item in open_requests.items():  # its rows keep changing under the decision
             outcomes[index] = Refused(TemporarilyUnavailable(), None, item.ip, item.request_id)
         return [outcomes[index] for index in range(len(joined))]
@@ -260,8 +261,6 @@ class PostgresCommit:
 
     def _estimated_now(self) -> datetime:
         """The database's clock as last seen, plus what passed since; the write checks it."""
-        if self._clock is None:
-            return datetime.now(UTC)
         seen, at = self._clock
         return seen + timedelta(seconds=time.monotonic() - at)
 
@@ -273,11 +272,17 @@ class PostgresCommit:
             connection = raw_connection(self._url, statement_timeout_s=BUDGET_S)
         connection.add_notice_handler(self._on_notice)
         self._connection = connection  # from here on it can be abandoned
-        for statement in PLANS:
-            connection.execute(statement)
-        self._verified_write = Prepared(connection, "verified_write", _VERIFIED_WRITE)
+        try:
+            for statement in PLANS:
+                connection.execute(statement)
+            self._verified_write = Prepared(connection, "verified_write", _VERIFIED_WRITE)
+            for (now,) in connection.execute(_CLOCK):
+                self._clock = (utc(now), time.monotonic())
+        except psycopg.Error:
+            connection.close()  # or it would be taken for one that is ready
+            raise
         self._remembered.clear()
-        self._clock = None
+        self._standby_lost = False
         return connection
 
     def _lost(self, fault: Exception) -> CommitUnknown:

@@ -27,6 +27,10 @@ class _Counter:
     first_at: datetime | None = None
     last_at: datetime | None = None
 
+    def is_over(self, now: datetime) -> bool:
+        """Whether its minute is; also when the clock was set back, by as much or more."""
+        return abs(now - self.opened_at) >= WINDOW
+
 
 class RefusalCounters:
     """The open counters of one process; used by one thread."""
@@ -45,7 +49,7 @@ class RefusalCounters:
         counter = self._open.get(key)
         if key not in self._before:
             self._before[key] = None if counter is None else replace(counter)
-        if counter is None or (not counter.count and now >= counter.opened_at + WINDOW):
+        if counter is None or (not counter.count and counter.is_over(now)):
             event = _overflow_event() if key == _OVERFLOW else _event(refused, block)
             self._open[key] = _Counter(now, event)
             return event
@@ -73,7 +77,7 @@ class RefusalCounters:
         return [
             _sum(counter)
             for counter in self._open.values()
-            if counter.count and (everything or now >= counter.opened_at + WINDOW)
+            if counter.count and (everything or counter.is_over(now))
         ]
 
     def forget(self, now: datetime, *, everything: bool = False) -> None:
@@ -81,7 +85,7 @@ class RefusalCounters:
         self._open = {
             key: counter
             for key, counter in self._open.items()
-            if not everything and now < counter.opened_at + WINDOW
+            if not everything and not counter.is_over(now)
         }
 
     def __len__(self) -> int:

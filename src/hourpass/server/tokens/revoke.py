@@ -29,7 +29,10 @@ def revoke(database: Database, client: Client, claims: Claims, *, request_id: st
             audit.record(connection, [event], database.now(connection))
 
 
-def purge(database: Database) -> None:
-    """Delete some revocations of tokens that expired long ago, and are refused for that."""
+def purge(database: Database) -> bool:
+    """Delete some revocations of tokens that expired long ago, and are refused for that.
+
+    True: there may be more.
+    """
     with database.write() as connection:
-        store.purge_revoked(connection, database.now(connection))
+        return store.purge_revoked(connection, database.now(connection))

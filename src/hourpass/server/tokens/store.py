@@ -73,8 +73,9 @@ def add_revoked(connection: Connection, jti: str, client_id: str, expires_at: da
     return added.first() is not None
 
 
-def purge_revoked(connection: Connection, now: datetime) -> None:
-    """Drop some of those that expired long ago."""
+def purge_revoked(connection: Connection, now: datetime) -> bool:
+    """Drop some of those that expired long ago; True: there may be more."""
     expired = revoked_token.c.expires_at < now - _KEPT_BEYOND_EXPIRY
     some = select(revoked_token.c.jti).where(expired).limit(_PURGE_AT_ONCE)
-    connection.execute(delete(revoked_token).where(revoked_token.c.jti.in_(some)))
+    gone = connection.execute(delete(revoked_token).where(revoked_token.c.jti.in_(some)))
+    return gone.rowcount == _PURGE_AT_ONCE

@@ -1,7 +1,8 @@
 """Sums of issued and refused requests per client and hour, added to the database in batches.
 
 A token request never updates its client's row: these sums say when a client last got a token.
-What is not yet added when the process dies is lost; the audit trail is not.
+What is not yet added when the process dies is lost, and what was being added when PostgreSQL's
+connection was lost may count twice; the audit trail is exact.
 """
 
 from collections.abc import Iterable
