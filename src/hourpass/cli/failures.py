@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from hourpass.cli.output import REFUSED, USAGE, say
 from hourpass.server.catalogue.file import CatalogueFault
+from hourpass.server.catalogue.model import UnknownScope
 from hourpass.server.config import SettingsFault
 from hourpass.server.context import InstallationFault
 from hourpass.server.db.engine import DatabaseUnavailable
@@ -25,6 +26,8 @@ def guard(command: Callable[[], int]) -> int:
         return REFUSED
     except DatabaseUnavailable as fault:
         say(f"hourpass: the database is not available: {fault}")
+    except UnknownScope as fault:
+        say(f"hourpass: {fault.listed_by('`hourpass scopes list`')}")
     except (Missing, BadInput, Conflict, Forbidden, InstallationFault, WrongMasterKey) as fault:
         say(f"hourpass: {fault}")
     return REFUSED
