@@ -42,7 +42,7 @@ format: $(V)/.ready ## Rewrite the sources as ruff wants them
 	$(BIN)/ruff check -q --fix . || true
 	$(BIN)/ruff format -q .
 
-bench: $(V)/.ready ## Measure; writes bench/results.md
+bench: $(V)/.ready ## Measure; writes the pages and the chart in bench/ and the README's table
 	@command -v wrk >/dev/null || { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq wrk; }
 	PYTHONPATH=.:tests $(BIN)/python -m bench
 

@@ -123,7 +123,7 @@ def _written_down(
     for noting in (False, True):
         if noting:
             connection.execute = note  # type: ignore[method-assign, assignment]  # just this one's
-            backend._verified_write = note_write  # type: ignore[assignment]
+            backend._verified_write = note_write  # type: ignore[assignment]  # just this one's
         for request in requests:
             said.append([])
             outcomes, _ = backend.commit([request], RefusalCounters())

@@ -1,21 +1,20 @@
 """Many clients in a moment: rows as the lifecycle writes them, without an audit event each."""
 
 import base64
-import secrets as random
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
 from sqlalchemy import insert, select, text
 
+from hourpass.server import identifiers
 from hourpass.server.audit.events import SYSTEM
 from hourpass.server.clients import secrets
-from hourpass.server.clients.model import words_of
+from hourpass.server.clients.model import ID_PREFIX, words_of
 from hourpass.server.context import Context
 from hourpass.server.db.engine import Dialect
 from hourpass.server.db.schema import client, client_credential, client_scope, client_word
 
-_LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _CHUNK = 20_000
 SCOPES = ("bookings:read", "customers:read")
 
@@ -32,7 +31,7 @@ def populate(context: Context, count: int, credentials: Path, *, keep: int) -> N
 
     def clients() -> Iterator[tuple[dict[str, object], bytes]]:
         for number in range(count):
-            client_id = "m2m_" + "".join(random.choice(_LETTERS) for _ in range(20))
+            client_id = identifiers.new_id(ID_PREFIX)
             secret = secrets.new()
             if number % every == 0 and len(kept) < keep:
                 pair = f"{client_id}:{secret.reveal()}".encode()

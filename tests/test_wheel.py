@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import zipfile
 from collections.abc import Iterator, Mapping
 from importlib.metadata import PathDistribution, distribution
@@ -21,12 +22,7 @@ _SITE_PACKAGES = sysconfig.get_path("purelib")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel, built without a network."""
     folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run(
-        [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)],
-        cwd=_ROOT,
-        check=True,
-        capture_output=True,
-    )
+    _build("wheel", folder)
     (built,) = folder.glob("*.whl")
     return built
 
@@ -51,6 +47,11 @@ def base_install(unpacked: Path, tmp_path_factory: pytest.TempPathFactory) -> li
             if top not in ("__pycache__", "bin"):
                 (folder / top).symlink_to(Path(str(found.locate_file(top))))
     return [unpacked, folder]
+
+
+def _build(kind: str, folder: Path) -> None:
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
+    subprocess.run(command, cwd=_ROOT, check=True, capture_output=True)
 
 
 def _closure(requirements: list[str]) -> set[str]:
@@ -106,6 +107,25 @@ def test_everything_is_in_the_wheel(wheel: Path) -> None:
     }
     assert "hourpass = hourpass.cli.main:run" in scripts
     assert "Apache License" in licence
+
+
+def test_all_of_the_repository_is_in_the_sdist(tmp_path: Path) -> None:
+    """So that its tests can be run from it, and `make` works in it."""
+    if not (_ROOT / ".git").exists():
+        pytest.skip("requires a clone: only git knows what belongs to the repository")
+    _build("sdist", tmp_path)
+    (built,) = tmp_path.iterdir()
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    listed = subprocess.run(
+        ["git", "-c", "safe.directory=*", "ls-files"],
+        cwd=_ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert set(listed.stdout.splitlines()) - names == set()
 
 
 @pytest.fixture

@@ -57,6 +57,8 @@ def test_a_kept_scope_is_refused_as_any_that_cannot_be_granted(
         *(patch(other, plain.client_id, name) for name in ("invoices:read", "invoices:reax")),
     ]
     assert [problem(answer) for answer in answers] == [(422, "invalid-input")] * 4
+    unknown = "there is no scope invoices:reax; GET /api/v1/scopes shows them"
+    assert answers[1].json()["errors"] == [{"member": "scopes", "problem": unknown}]
     told = {
         (answer.json()["detail"], answer.json()["errors"][0]["problem"]) for answer in answers[::2]
     }

@@ -91,8 +91,6 @@ def test_a_catalogue_is_applied(installation: Installation, tmp_path: Path) -> N
     assert by_command[0]["detail"] == _CHANGES
 
 
-@pytest.mark.spec("contract", "Catalogue", "a file without any [[api]] is refused")
-@pytest.mark.spec("contract", "Credentials", "a catalogue that gives it to two is refused")
 def test_limits_are_applied_and_shown(sqlite_installation: Installation, tmp_path: Path) -> None:
     """A dry run names what another limit changes; the list has them once there is one."""
     run, file = sqlite_installation.command, tmp_path / "next.toml"
@@ -168,6 +166,8 @@ def test_an_api_is_kept_to_some_organizations(installation: Installation, tmp_pa
     )
 
 
+@pytest.mark.spec("contract", "Catalogue", "a file without any [[api]] is refused")
+@pytest.mark.spec("contract", "Credentials", "a catalogue that gives it to two is refused")
 def test_a_bad_catalogue_changes_nothing(sqlite_installation: Installation, tmp_path: Path) -> None:
     """Whatever is wrong with the file, there is a line for it, and all stays as it was."""
     management = f'identifier = "http://localhost:{sqlite_installation.port}/api/v1"'

@@ -11,6 +11,7 @@ import pytest
 from page_runner import ROOT, Reader, blocks_of
 
 from support.installation import clean_environ
+from support.requirements import missing
 from support.token_server import CLIENT_ID, METADATA, SECRET, Asked, TokenServer
 
 _PAGE = ROOT / "docs/integrate.md"
@@ -75,9 +76,9 @@ def test_a_program_gets_a_new_token_when_its_token_is_refused(name: str, tmp_pat
     """Once: two tokens, two calls, and the answer to the second."""
     command = PROGRAMS[name]
     if shutil.which(command[0]) is None:
-        pytest.skip(f"requires {command[0]}")
+        missing(command[0])
     if command[0] == "php" and not {"curl", "apcu"} <= _php_modules():
-        pytest.skip("requires php with curl and APCu")
+        missing("php with curl and APCu")
     text = next(block.text for block in blocks_of(_PAGE) if block.mark == f"file: {name}")
     with TokenServer() as server:
 

@@ -135,11 +135,13 @@ def _good_headers() -> Iterable[Case]:
     }
     for name, value in spelled.items():
         yield Case(name=name, authorization=_values(value), status=200)
-    yield Case(
-        name="audience list with it",
-        authorization=_claims({"aud": [OTHER_AUDIENCE, AUDIENCE]}),
-        status=200,
-    )
+    others = [f"{OTHER_AUDIENCE}/{number}" for number in range(9)]
+    lists = {
+        "audience list with it": [OTHER_AUDIENCE, AUDIENCE],
+        "audience list with it last of many": [*others, AUDIENCE],
+    }
+    for name, audiences in lists.items():
+        yield Case(name=name, authorization=_claims({"aud": audiences}), status=200)
 
 
 def _missing_tokens() -> Iterable[Case]:
@@ -270,6 +272,7 @@ def _bad_tokens() -> Iterable[Case]:
         "audience is longer": {"aud": AUDIENCE + "/"},
         "audience is shorter": {"aud": AUDIENCE[:-1]},
         "audience list without it": {"aud": [OTHER_AUDIENCE, AUDIENCE + ".evil.example"]},
+        "audience list with it in a longer text": {"aud": [f'x", "{AUDIENCE}", "y']},
         "audience list of mixed types": {"aud": [AUDIENCE, 1]},
         "audience object": {"aud": {AUDIENCE: True}},
         "audience missing": {"aud": ABSENT},

@@ -16,9 +16,10 @@ class Metrics:
         self.port = port
         self.setting = {"HOURPASS_METRICS_PORT": str(port)}
 
-    def get(self, path: str) -> httpx.Response:
+    def get(self, path: str, method: str = "GET") -> httpx.Response:
         """What the port answers."""
-        return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=15, trust_env=False)
+        url = f"http://127.0.0.1:{self.port}{path}"
+        return httpx.request(method, url, timeout=15, trust_env=False)
 
     def text(self) -> str:
         """A scrape as it is sent."""

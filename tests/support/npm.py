@@ -1,11 +1,12 @@
 """Other people's packages on Node, installed once for a test run."""
 
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from support.requirements import missing
 
 _PROGRAMS = Path(__file__).parents[1] / "interoperability"
 
@@ -15,9 +16,7 @@ def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the npm packages of the lock file and the scripts that use them."""
     npm = shutil.which("npm")
     if npm is None or shutil.which("node") is None:
-        if os.environ.get("HOURPASS_TESTS_COMPLETE") == "1":
-            pytest.fail("requires node and npm")
-        pytest.skip("requires node and npm")
+        missing("node and npm")
     folder = tmp_path_factory.mktemp("npm")
     for file in (*_PROGRAMS.glob("package*.json"), *_PROGRAMS.glob("*.mjs")):
         shutil.copy(file, folder)

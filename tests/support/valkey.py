@@ -1,6 +1,5 @@
 """A Valkey (or Redis) of the tests' own, where the machine has the program."""
 
-import os
 import shutil
 import signal
 import socket
@@ -8,22 +7,16 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
-
 from support.ports import free_port
+from support.requirements import missing
 
 PROGRAMS = ("valkey-server", "redis-server")
 
 
 def program() -> str:
     """Its path. Skips the test where there is none, unless the run has to be complete."""
-    for name in PROGRAMS:
-        found = shutil.which(name)
-        if found is not None:
-            return found
-    if os.environ.get("HOURPASS_TESTS_COMPLETE") == "1":
-        pytest.fail("neither valkey-server nor redis-server is installed")
-    pytest.skip("neither valkey-server nor redis-server is installed")
+    found = next((path for name in PROGRAMS if (path := shutil.which(name))), None)
+    return found or missing("valkey-server or redis-server")
 
 
 class Valkey:

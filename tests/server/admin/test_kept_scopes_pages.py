@@ -85,7 +85,7 @@ def test_forms_refuse_what_is_kept_to_others(
             for name in ("invoices:read", "invoices:reax")
         )
         assert kept == unknown.replace("reax", "read")
-        assert "There is no scope invoices:read" in kept
+        assert "There is no scope invoices:read." in kept
         told = fault(send(people["all"], path, scope="invoices:read", **fields))
         assert "keeps the scope invoices:read to other organizations than other" in told
 

@@ -8,23 +8,31 @@ from hourpass.server.backup.differences import Change, Difference
 from hourpass.server.backup.made_safe import Restore
 from hourpass.server.backup.restores import Restored
 from hourpass.server.db.engine import Database, Dialect
+from hourpass.server.db.migrate import NEWEST
 from support.installation import TESTER, Installation
 
-_LACKS_0006 = (
-    "ALTER TABLE client DROP COLUMN leaked_at",
-    "UPDATE alembic_version SET version_num = '0005'",
-)
-TO_0005 = (
-    "ALTER TABLE api DROP COLUMN organizations",
-    "ALTER TABLE operator_session DROP COLUMN browser",
-    "DROP TABLE schema_version",
-    "DROP INDEX ix_audit_event_client_id_time",
-    "DROP INDEX ix_audit_event_organization_time",
-    "CREATE INDEX ix_audit_event_client_id_id ON audit_event (client_id, id)",
-    *_LACKS_0006,
-)
-"""Takes an embedded database back, so that it can be migrated again: each migration has to be in
-it. Without the column that 0006 adds nothing can be compared."""
+_IS_0005 = "UPDATE alembic_version SET version_num = '0005'"
+_REVERSALS = {
+    "0010": ("ALTER TABLE api DROP COLUMN organizations",),
+    "0009": ("ALTER TABLE operator_session DROP COLUMN browser",),
+    "0008": ("DROP TABLE schema_version",),
+    "0007": (
+        "DROP INDEX ix_audit_event_client_id_time",
+        "DROP INDEX ix_audit_event_organization_time",
+        "CREATE INDEX ix_audit_event_client_id_id ON audit_event (client_id, id)",
+    ),
+    "0006": ("ALTER TABLE client DROP COLUMN leaked_at",),
+}
+"""What takes each migration back from an embedded database, the newest first."""
+
+
+def to_0005() -> list[str]:
+    """Takes an embedded database back, so that it can be migrated again; without the column that
+    0006 adds nothing can be compared."""
+    migrations = [f"{number:04}" for number in range(int(NEWEST), 5, -1)]
+    lacking = [name for name in migrations if name not in _REVERSALS]
+    assert not lacking, f"add to _REVERSALS in {__file__} what takes back {', '.join(lacking)}"
+    return [*(line for name in migrations for line in _REVERSALS[name]), _IS_0005]
 
 
 def told(_done: int, _total: int) -> None:
@@ -60,8 +68,9 @@ def restore(
 def make_old(database: Database) -> None:
     """Leave it as an earlier version of Hourpass had it; PostgreSQL's, which is not migrated again,
     in a part only."""
+    in_part = [*_REVERSALS["0006"], _IS_0005]
     with database.write() as connection:
-        for statement in TO_0005 if database.dialect is Dialect.SQLITE else _LACKS_0006:
+        for statement in to_0005() if database.dialect is Dialect.SQLITE else in_part:
             connection.exec_driver_sql(statement)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from restoring import TO_0005, back_up, by_name, database_of, make_old, restore
+from restoring import back_up, by_name, database_of, make_old, restore, to_0005
 from sqlalchemy import text
 
 from hourpass.server.backup.differences import CREATED, DELETED, REVOKED, Kind
@@ -397,7 +397,7 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     sqlite_installation: Installation, made: dict[str, str], backup: Path
 ) -> None:
     """In the copy: the file itself stays as it is."""
-    for statement in TO_0005:
+    for statement in to_0005():
         _change(backup, statement)
     before = backup.read_bytes()
 

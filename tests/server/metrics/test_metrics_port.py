@@ -160,6 +160,8 @@ def test_the_port_answers_to_two_paths_only(counted: Counted) -> None:
     assert counted.server.http.get("/metrics").status_code == 404
     ready = metrics.get("/readyz")
     assert (ready.status_code, ready.json()["status"]) == (200, "ok")
+    posted = metrics.get("/readyz", "POST")
+    assert (posted.status_code, posted.headers["allow"]) == (405, "GET, HEAD")
 
 
 def test_a_port_that_is_taken_is_said_so(sqlite_installation: Installation) -> None:

@@ -11,9 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import pytest
-
 from support.installation import clean_environ
+from support.requirements import missing
 
 DEPLOY = Path(__file__).resolve().parents[3] / "deploy"
 # What the shipped files say where a user has to put something of their own.
@@ -26,8 +25,7 @@ def program(name: str) -> str:
     """Where a proxy's program is; skips the test where it is absent, unless all have to run."""
     found = _envoy() if name == "envoy" else shutil.which(name, path=_path())
     if found is None:
-        missing = pytest.fail if os.environ.get("HOURPASS_TESTS_COMPLETE") == "1" else pytest.skip
-        missing(f"requires {name}")
+        missing(name)
     return found
 
 

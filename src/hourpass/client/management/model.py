@@ -146,4 +146,4 @@ class BadInput(ApiError):
 
 
 class Unavailable(ApiError):
-    """503, or no answer: whether the deed was done is unknown. Look before you do it again."""
+    """503, or no answer: whether the operation was done is unknown. Look before you do it again."""

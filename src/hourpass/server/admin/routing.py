@@ -65,7 +65,7 @@ def find(
         if match is Match.FULL:
             return page, {k: str(v) for k, v in more["path_params"].items()}, set()
         if match is Match.PARTIAL:
-            allowed.add(page.method)
+            allowed |= page.route.methods or set()  # with HEAD, where GET is
     return None, {}, allowed
 
 

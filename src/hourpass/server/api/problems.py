@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hourpass.oauth.errors import Overloaded, TemporarilyUnavailable
+from hourpass.server.catalogue.model import UnknownScope
 from hourpass.server.clients.idempotency import KeyReused, StillRunning
 from hourpass.server.cursors import BadCursor
 from hourpass.server.db.engine import DatabaseUnavailable
@@ -94,6 +95,8 @@ def problem_of(fault: Exception) -> Problem | None:
         case BadCursor():
             return Problem(INVALID_CURSOR, fault.problem)
         case BadInput():
+            if isinstance(fault, UnknownScope):
+                fault = fault.listed_by("GET /api/v1/scopes")
             errors = [{"member": fault.member, "problem": fault.problem}]
             return Problem(INVALID_INPUT, str(fault), errors=errors)
         case Missing():
@@ -111,6 +114,8 @@ def problem_of(fault: Exception) -> Problem | None:
         case Overloaded():
             return Problem(OVERLOADED, fault.description, headers={"Retry-After": "1"})
         case DatabaseUnavailable() | TemporarilyUnavailable():
-            detail = "the database did not answer in time; whether the deed was done is unknown"
+            detail = (
+                "the database did not answer in time; whether the operation was done is unknown"
+            )
             return Problem(UNAVAILABLE, detail, headers={"Retry-After": "1"})
     return None

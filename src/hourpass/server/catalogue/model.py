@@ -7,6 +7,7 @@ from functools import cached_property
 from hourpass.oauth.grants import Grant
 from hourpass.server import rights
 from hourpass.server.audit.events import printable
+from hourpass.server.refused import BadInput
 
 MANAGEMENT_KEY = "hourpass"
 RESERVED_PREFIX = "hourpass."
@@ -25,6 +26,18 @@ MANAGEMENT_SCOPES: dict[str, str] = {
 }
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]*:[a-z0-9][a-z0-9._-]*")
+
+
+class UnknownScope(BadInput):
+    """The caller's catalogue has no such scope; whoever passes it on says where to look them up."""
+
+    def __init__(self, name: str, where: str = "") -> None:
+        self.name = name
+        super().__init__("scopes", f"there is no scope {printable(name, 100)}{where}")
+
+    def listed_by(self, place: str) -> "UnknownScope":
+        """The same for a reader who finds the scopes at `place`."""
+        return UnknownScope(self.name, f"; {place} shows them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,14 +129,14 @@ class Catalogue:
         organization: str,
         *,
         sees_others: bool,
-    ) -> str | None:
+    ) -> BadInput | None:
         """Why a client of `organization` that holds `held` cannot be given `wanted`, or None.
 
         To whoever does not see other organizations (`sees_others`), what is kept to them is
         in the very words of what does not exist.
         """
         if not wanted:
-            return "an API client needs at least one scope"
+            return BadInput("scopes", "an API client needs at least one scope")
         here = self.within(organization)
         refused = sorted(wanted - held - here.grantable)
         if not refused:
@@ -132,14 +145,16 @@ class Catalogue:
         retired = {s.name for api in seen.apis for s in api.scopes if s.retired}
         first = refused[0]
         if first in retired:
-            return f"the scope {first} is retired and cannot be granted any more"
-        if first in seen.grantable:
-            return (
+            problem = f"the scope {first} is retired and cannot be granted any more"
+        elif first in seen.grantable:
+            problem = (
                 f"the catalogue keeps the scope {first} to other organizations than {organization}"
             )
-        if not seen.apis:
-            return "the catalogue has no scopes yet; list them in hourpass.toml"
-        return f"there is no scope {printable(first, 100)}; `hourpass scopes list` shows them"
+        elif not seen.apis:
+            problem = "the catalogue has no scopes yet; list them in hourpass.toml"
+        else:
+            return UnknownScope(first)
+        return BadInput("scopes", problem)
 
 
 def is_scope_name(name: str) -> bool:

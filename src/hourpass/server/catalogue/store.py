@@ -10,6 +10,7 @@ from hourpass.oauth.grants import Grant
 from hourpass.server.catalogue.model import Api, Catalogue, Scope, is_scope_name
 from hourpass.server.db.schema import api as api_table
 from hourpass.server.db.schema import api_scope, client, client_scope, installation
+from hourpass.server.refused import BadInput
 
 # An organization with at most so many clients is counted from its clients, all scopes at once;
 # one with more, scope by scope, where a count that has a limit soon reaches it.
@@ -66,7 +67,7 @@ def problem_with(
     organization: str,
     *,
     sees_others: bool,
-) -> str | None:
+) -> BadInput | None:
     """`Catalogue.problem_with`, for whoever is about to grant: keeps `apply` out until the commit.
 
     On SQLite the write lock does that already.

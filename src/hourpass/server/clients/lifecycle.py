@@ -28,7 +28,7 @@ from hourpass.server.keys.keyring import Keyring
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import DEFAULT
 from hourpass.server.organizations.operations import UnknownOrganization
-from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
+from hourpass.server.refused import Conflict, Forbidden, Missing, Stale
 from hourpass.server.rights import CLIENTS_WRITE
 
 _ATTEMPTS = 10
@@ -100,7 +100,7 @@ def create(
             sees_others=by.rights.sees_every_organization,
         )
         if problem is not None:
-            raise BadInput("scopes", problem)
+            raise problem
         _may_give(by, new.scopes)
         client = Client(
             client_id=identifiers.new_id(model.ID_PREFIX),
@@ -352,7 +352,7 @@ def _change(
                     sees_others=by.rights.sees_every_organization,
                 )
                 if problem is not None:
-                    raise BadInput("scopes", problem)
+                    raise problem
                 _may_give(by, after.scopes - before.scopes)
             if store.save(connection, before, after):
                 audit.record(connection, events, now)

@@ -17,6 +17,7 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 _NOW = select(func.clock_timestamp())
+_GAVE_UP = ("57014", "55P03")
 
 BUDGET_S = 2.0
 """How long anybody who asks waits for the database; then the answer is that it is not available,
@@ -37,6 +38,10 @@ class Dialect(StrEnum):
 
 class DatabaseUnavailable(Exception):
     """The database did not answer, or not in time; nothing of the transaction may be assumed."""
+
+
+class DatabaseBusy(DatabaseUnavailable):
+    """Somebody else held what was needed for as long as anybody waits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,12 +102,20 @@ def in_our_words() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError, NoConnectionFree) as fault:
-        raise DatabaseUnavailable(first_line(fault)) from fault
+        kind = DatabaseBusy if _is_busy(fault) else DatabaseUnavailable
+        raise kind(first_line(fault)) from fault
     except DBAPIError as fault:
         # SQLite says exactly DatabaseError of a file that is damaged, or no database at all.
         if fault.connection_invalidated or type(fault) is DatabaseError:
             raise DatabaseUnavailable(first_line(fault)) from fault
         raise
+
+
+def _is_busy(fault: Exception) -> bool:
+    """SQLite's busy time-out was over, or PostgreSQL's `statement_timeout` or `lock_timeout`."""
+    original = getattr(fault, "orig", None)
+    name = getattr(original, "sqlite_errorname", None) or ""
+    return name.startswith("SQLITE_BUSY") or getattr(original, "sqlstate", None) in _GAVE_UP
 
 
 def first_line(fault: Exception) -> str:

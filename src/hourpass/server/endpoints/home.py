@@ -14,4 +14,4 @@ class HomeEndpoint:
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """One request, to its answer."""
         is_get = scope["method"] in ("GET", "HEAD")
-        await respond(send, self._answer if is_get else method_not_allowed("GET"))
+        await respond(send, self._answer if is_get else method_not_allowed("GET", "HEAD"))

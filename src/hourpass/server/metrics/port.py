@@ -58,7 +58,8 @@ class MetricsPort:
 
     def _answer(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return _text(start, "405 Method Not Allowed", "only GET and HEAD\n")
+            allowed = ("Allow", "GET, HEAD")
+            return _text(start, "405 Method Not Allowed", "only GET and HEAD\n", allowed)
         path = environ["PATH_INFO"]
         if path == "/metrics":
             if self._before is not None:
@@ -74,8 +75,8 @@ class MetricsPort:
         return _text(start, "404 Not Found", "here are /metrics and /readyz\n")
 
 
-def _text(start: StartResponse, status: str, text: str) -> Iterable[bytes]:
-    start(status, [("Content-Type", _TEXT)])
+def _text(start: StartResponse, status: str, text: str, *more: tuple[str, str]) -> Iterable[bytes]:
+    start(status, [("Content-Type", _TEXT), *more])
     return [text.encode()]
 
 
