@@ -10,10 +10,10 @@ from sqlalchemy import insert, select, text
 
 from hourpass.server.audit.events import SYSTEM
 from hourpass.server.clients import secrets
-from hourpass.server.clients.model import words_of
 from hourpass.server.context import Context
 from hourpass.server.db.engine import Dialect
 from hourpass.server.db.schema import client, client_credential, client_scope, client_word
+from hourpass.server.words import words_of
 
 _LETTERS = "0123456789abcdefghjkmnpqrstvwxyz"
 _CHUNK = 20_000
