@@ -10,10 +10,11 @@ from sqlalchemy import insert, select, text
 from hourpass.server import identifiers
 from hourpass.server.audit.events import SYSTEM
 from hourpass.server.clients import secrets
-from hourpass.server.clients.model import ID_PREFIX, words_of
+from hourpass.server.clients.model import ID_PREFIX
 from hourpass.server.context import Context
 from hourpass.server.db.engine import Dialect
 from hourpass.server.db.schema import client, client_credential, client_scope, client_word
+from hourpass.server.words import words_of
 
 _CHUNK = 20_000
 SCOPES = ("bookings:read", "customers:read")

@@ -7,6 +7,7 @@ from api_caller import Caller, new_organization, problem
 from bench.populate import populate
 
 from hourpass.server.clients import lifecycle, store
+from hourpass.server.db import word_index
 from support.installation import TESTER, Server
 
 SCOPES = ("hourpass.clients:read", "hourpass.clients:write", "hourpass.organizations:read")
@@ -89,7 +90,7 @@ def test_a_search_finds_the_beginnings_of_words(
     for text, found in SEARCHES:
         assert names(caller, search=text, limit=1) == found, text
     database = caller.server.installation.context.database
-    monkeypatch.setattr(store, "_FEW", 0)  # as if the words were too many to collect
+    monkeypatch.setattr(word_index, "_FEW", 0)  # as if the words were too many to collect
     for text, found in SEARCHES:
         wanted = store.ClientFilter(organization=caller.organization, search=text)
         with database.read() as connection:

@@ -5,8 +5,14 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
+from hourpass.server.admin.places import MENU
+from hourpass.server.clients import store as clients
+from hourpass.server.clients.store import ClientFilter
+from hourpass.server.operators import lifecycle
 from hourpass.server.operators.model import Role
+from hourpass.server.organizations import operations
 from support.desk import Desk
+from support.installation import TESTER
 
 
 @pytest.mark.main_flow
@@ -70,21 +76,88 @@ def test_who_may_not_change_organizations_does_not(desk: Desk, role: Role) -> No
 
 def test_the_switcher_says_which_organization_is_looked_at(desk: Desk) -> None:
     """It is there for who may look at several, and is remembered."""
-    name = f"beta-{id(desk)}"
-    desk.sign_in()
-    page = desk.open("/admin/organizations/new")
-    page.get_by_label("Name").fill("Beta")
-    page.get_by_label("ID", exact=True).fill(name)
-    page.get_by_role("button", name="Add Organization").click()
-    desk.server.installation.create_client("customers:read", name="Of Beta", organization=name)
-    desk.server.installation.create_client("customers:read", name="Of default")
+    person = desk.hire(Role.OWNER, _made(desk, "alpha"))
+    beta = _made(desk, "beta")
+    lifecycle.set_role(desk.database, person.email, beta, Role.OWNER, TESTER)
+    desk.server.installation.create_client("customers:read", name="Of Beta", organization=beta)
+    desk.sign_in(person)
+    page = desk.open("/admin/clients")
 
-    page.get_by_label("Organization", exact=True).select_option(name)
-    page.get_by_role("link", name="API Clients").click()
+    expect(page.get_by_text("No API clients yet")).to_be_visible()
+    page.get_by_label("Organization", exact=True).select_option("Beta")
     expect(page.get_by_text("Of Beta")).to_be_visible()
-    expect(page.get_by_text("Of default")).to_have_count(0)
-    page.get_by_label("Organization", exact=True).select_option("")
-    expect(page.get_by_text("Of default").first).to_be_visible()
+    page.get_by_role("link", name="Of Beta").click()
+    page.get_by_label("Organization", exact=True).select_option("Alpha")
+    expect(page).to_have_url(f"{desk.server.url}/admin/clients")
+    expect(page.get_by_text("No API clients yet")).to_be_visible()
+
+
+@pytest.mark.parametrize(
+    "context", [{}, {"color_scheme": "dark"}, {"viewport": {"width": 320, "height": 700}}]
+)
+def test_of_many_organizations_one_is_searched(
+    new_desk: Callable[..., Desk], context: dict[str, object]
+) -> None:
+    """In a dialog, by keyboard alone; what was chosen lately is offered first."""
+    desk = new_desk(**context)
+    for number in range(MENU):
+        _made(desk, f"many{number}")
+    gamma = _made(desk, "gamma")
+    desk.sign_in()
+    page = desk.open("/admin/clients")
+
+    page.get_by_role("link", name="Organization: All organizations").press("Enter")
+    dialog = page.get_by_role("dialog", name="Which organization do you want to look at?")
+    expect(dialog.get_by_role("searchbox")).to_be_focused()
+    desk.axe()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.keyboard.type(gamma.upper())
+    expect(dialog.get_by_role("button")).to_have_count(1)
+    expect(page).to_have_url(f"{desk.server.url}/admin/clients")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("link", name="Organization: Gamma")).to_be_visible()
+
+    page = desk.open("/admin/organization?next=/admin/clients")
+    expect(page.get_by_role("heading", name="Chosen lately")).to_be_visible()
+    expect(page.get_by_role("button", name=f"Gamma {gamma}").first).to_have_attribute(
+        "aria-current", "true"
+    )
+    desk.axe()
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("button", name="All organizations").click()
+    expect(page.get_by_role("link", name="Organization: All organizations")).to_be_visible()
+
+
+def test_a_form_keeps_what_was_typed_while_an_organization_is_searched(desk: Desk) -> None:
+    """The one that is picked goes into the form."""
+    for number in range(MENU):
+        _made(desk, f"form{number}")
+    delta = _made(desk, "delta")
+    desk.sign_in()
+    page = desk.open("/admin/clients/new")
+
+    page.get_by_label("Name").fill("CRM sync")
+    page.get_by_role("link", name="Find another").click()
+    page.get_by_role("searchbox", name="Search organizations").fill(delta)
+    page.get_by_role("dialog").get_by_role("link", name=delta).click()
+    expect(page.get_by_label("Organization", exact=True)).to_be_focused()
+    page.get_by_role("checkbox", name="customers:read").check()
+    page.get_by_role("button", name="Add Client").click()
+
+    expect(page.get_by_role("heading", name="CRM sync is ready")).to_be_visible()
+    with desk.database.read() as connection:
+        found, _ = clients.page(
+            connection, ClientFilter(organization=delta), desk.database.now(connection), limit=2
+        )
+    assert [client.name for client in found] == ["CRM sync"]
+    page.on("dialog", lambda dialog: dialog.accept())
+
+
+def _made(desk: Desk, name: str) -> str:
+    """An organization of this test's own."""
+    made = operations.create(desk.database, f"{name}-{id(desk)}", name.capitalize(), TESTER)
+    return made.id
 
 
 @pytest.mark.parametrize(

@@ -58,20 +58,25 @@ def test_somebody_is_invited_listed_reset_and_removed(installation: Installation
     link = token_of(installation, reset.stdout.strip())
     assert lifecycle.look_at_link(database, link).email == "ana@example.com"
 
-    table, listed, there = each(
+    table, listed, there, searched = each(
         installation,
         [
             ("operators", "list"),
             ("operators", "list", "--json"),
             ("operators", "list", "--organization", "default", "--json"),
+            ("operators", "list", "--search", "BEN", "--json"),
         ],
     )
     assert "admin of default" in table.stdout
     items = json_of(listed)["items"]
-    assert [item["email"] for item in items] == ["ana@example.com", "ben@example.com"]
-    assert [item["status"] for item in items] == ["active", "invited"]
+    assert [item["email"] for item in items] == ["ben@example.com", "ana@example.com"]
+    assert [item["status"] for item in items] == ["invited", "active"]
     assert all(item.keys() == MEMBERS for item in items)
-    assert json_of(there)["items"] == items[1:]
+    assert json_of(there)["items"] == json_of(searched)["items"] == items[:1]
+    newest = json_of(run("operators", "list", "--limit", "1", "--json"))
+    assert newest["items"] == items[:1]
+    older = json_of(run("operators", "list", "--cursor", newest["next_cursor"], "--json"))
+    assert older == {"items": items[1:], "next_cursor": None}
 
     removed = json_of(run("operators", "remove", "ben@example.com", "--json"))
     assert removed == {"email": "ben@example.com", "removed": True}

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 
 from hourpass.server.audit.events import SYSTEM, Origin
 from hourpass.server.catalogue.model import MANAGEMENT_SCOPES
+from hourpass.server.db import word_index
 from hourpass.server.organizations import operations, store
 from hourpass.server.organizations.model import Organization
 from hourpass.server.organizations.operations import UnknownOrganization
@@ -155,8 +157,74 @@ def test_pages_hold_each_organization_once(installation: Installation) -> None:
     found: list[str] = []
     before = None
     with database.read() as connection:
-        while page := store.page(connection, limit=2, before=before):
+        while not found or before is not None:
+            page, before = store.page(connection, limit=2, before=before)
             found += [organization.id for organization in page]
-            before = (page[-1].created_at, page[-1].id)
 
     assert found == [f"at-once-{number}" for number in reversed(range(5))] + ["default"]
+
+
+def test_organizations_are_found_by_the_beginnings_of_words(installation: Installation) -> None:
+    """Of all words, whatever the case and however accents are spelled; or of the ID."""
+    _add(
+        installation,
+        {
+            "doctors": "ÄRZTEKAMMER Wien",
+            "street": "Lange Straße",
+            "studio-north": "Studio (North)",
+            "cafe": "Cafe\u0301 Central",
+            "all": "100% Ltd",
+        },
+    )
+    expected = {
+        "ärzte": ["doctors"],
+        "STRASSE": ["street"],
+        "nor stu": ["studio-north"],
+        "studio-n": ["studio-north"],
+        "tudio": [],
+        "rth": [],
+        "café": ["cafe"],
+        "100%": ["all"],
+        "studio north nobody": [],
+    }
+
+    with installation.context.database.read() as connection:
+        found = {text: store.page(connection, limit=5, search=text) for text in expected}
+
+    assert {text: [each.id for each in page] for text, (page, _) in found.items()} == expected
+    assert all(more is None for _, more in found.values())
+
+
+def test_a_search_has_pages_and_its_bounds(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each once, whether few fit or many; only among those looked for; by the name of now."""
+    database = installation.context.database
+    _add(installation, {f"shop-{number}": f"Shop {number % 4}" for number in range(12)})
+    operations.update(database, "shop-5", TESTER, name="Warehouse")
+    for few in (2000, 1):
+        monkeypatch.setattr(word_index, "_FEW", few)
+        with database.read() as connection:
+            first, more = store.page(connection, limit=2, search="shop 3")
+            rest, end = store.page(connection, limit=2, search="shop 3", before=more)
+            among, _ = store.page(connection, limit=5, search="3", within=["shop-3", "shop-1"])
+            ones, _ = store.page(connection, limit=5, search="1")
+            renamed, _ = store.page(connection, limit=5, search="ware")
+            none, _ = store.page(connection, limit=5, within=[])
+
+        assert [each.id for each in [*first, *rest]] == ["shop-11", "shop-7", "shop-3"]
+        assert end is None
+        assert [each.id for each in among] == ["shop-3"]
+        assert [each.id for each in ones] == ["shop-9", "shop-1"]
+        assert [each.id for each in renamed] == ["shop-5"]
+        assert none == []
+
+
+def _add(installation: Installation, names: dict[str, str]) -> None:
+    """Organizations, the last one the newest."""
+    database = installation.context.database
+    with database.write() as connection:
+        now = database.now(connection)
+        for number, (organization_id, name) in enumerate(names.items()):
+            made = now + timedelta(seconds=number)
+            store.add(connection, Organization(id=organization_id, name=name, created_at=made))

@@ -19,11 +19,21 @@ def test_an_organization_is_created_listed_suspended_and_activated(
     assert made.json().keys() == {"id", "name", "status", "created_at", "suspended_at"}
     assert [item["id"] for item in listed["items"]] == ["acme", "default"]
     assert listed["items"][0] == made.json()
+    assert listed["next_cursor"] is None
     assert suspended.status == 0
     assert "suspended" in suspended.stdout
     assert "Online checks refuse" in suspended.stderr
     assert table.splitlines()[1].split()[:3] == ["acme", "Acme", "suspended"]
     assert activated.json() == made.json()
+    newest = installation.command("organizations", "list", "--limit", "1", "--json").json()
+    assert newest["items"] == listed["items"][:1]
+    older = installation.command(
+        *("organizations", "list", "--cursor", newest["next_cursor"], "--json")
+    )
+    assert older.json() == {"items": listed["items"][1:], "next_cursor": None}
+    assert "There are more" in installation.command("organizations", "list", "--limit", "1").stderr
+    found = installation.command("organizations", "list", "--search", "ACM", "--json").json()
+    assert [item["id"] for item in found["items"]] == ["acme"]
     actors = {event["actor"]["type"] for event in installation.events(organization="acme")}
     assert actors == {"cli"}
 

@@ -5,11 +5,14 @@ from typing import Annotated
 
 import typer
 
+from hourpass.cli import paging
 from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_json, print_table, refuse, say, when
+from hourpass.server.audit.events import printable
+from hourpass.server.cursors import Made
 from hourpass.server.operators import lifecycle, lookup, wire
 from hourpass.server.operators.lifecycle import OneTimeLink
-from hourpass.server.operators.model import Operator, Role
+from hourpass.server.operators.model import MAX_EMAIL, Operator, Role
 
 app = typer.Typer(
     help="Operators: the people who administer the installation.", no_args_is_help=True
@@ -43,14 +46,27 @@ def create(
 @app.command("list")
 def list_(
     organization: Annotated[str | None, typer.Option(help="Only this organization's.")] = None,
+    search: Annotated[str | None, typer.Option(help="A part of the address.")] = None,
+    limit: paging.Limit = 100,
+    cursor: paging.After = None,
     as_json: AsJson = False,
 ) -> None:
-    """List operators and their roles."""
+    """List operators and their roles, newest first."""
+    there = None if organization is None else printable(organization, 100)
+    searched = "" if search is None else printable(search, MAX_EMAIL)
+
+    def page(size: int, before: Made | None) -> tuple[list[Operator], Made | None]:
+        return lookup.page(
+            context.database, by_command(), there, limit=size, before=before, search=searched
+        )
+
     with opened() as context:
-        operators = lookup.listed(context.database, by_command(), organization)
+        operators, next_cursor = paging.newest(
+            context, ("operators", there, searched), cursor, limit, page
+        )
     if as_json:
         items = [wire.as_json(operator) for operator in operators]
-        print_json({"items": items, "next_cursor": None})
+        print_json({"items": items, "next_cursor": next_cursor})
         return
     rows = [
         (
@@ -61,8 +77,9 @@ def list_(
         )
         for operator in operators
     ]
-    empty = "No operators; `hourpass setup-link` lets the first owner sign up."
+    empty = "No operators fit; `hourpass setup-link` lets the first owner sign up."
     print_table(("E-mail", "Roles", "Signed up", "Invited by"), rows, empty, wraps="Roles")
+    paging.say_if_cut(len(rows), next_cursor)
 
 
 @app.command()

@@ -4,15 +4,17 @@ from typing import Annotated
 
 import typer
 
+from hourpass.cli import paging
 from hourpass.cli.installation import by_command, opened
 from hourpass.cli.output import AsJson, print_facts, print_json, print_table, say, when
+from hourpass.server.audit.events import printable
+from hourpass.server.cursors import Made
 from hourpass.server.organizations import operations, store, wire
 from hourpass.server.organizations.model import Organization
 
 app = typer.Typer(help="Organizations: create, list, suspend.", no_args_is_help=True)
 
 _Id = Annotated[str, typer.Argument(metavar="ID", help="The organization's ID.")]
-_PAGE = 500
 
 
 @app.command()
@@ -31,25 +33,35 @@ def create(
 
 
 @app.command("list")
-def list_(as_json: AsJson = False) -> None:
+def list_(
+    search: Annotated[
+        str | None, typer.Option(help="Beginnings of words of the name, or of the ID.")
+    ] = None,
+    limit: paging.Limit = 100,
+    cursor: paging.After = None,
+    as_json: AsJson = False,
+) -> None:
     """List organizations, newest first."""
-    found: list[Organization] = []
-    with opened() as context, context.database.read() as connection:
-        while True:
-            before = (found[-1].created_at, found[-1].id) if found else None
-            page = store.page(connection, limit=_PAGE, before=before)
-            found += page
-            if len(page) < _PAGE:
-                break
+    searched = "" if search is None else printable(search, 100)
+
+    def page(size: int, before: Made | None) -> tuple[list[Organization], Made | None]:
+        with context.database.read() as connection:
+            return store.page(connection, limit=size, before=before, search=searched)
+
+    with opened() as context:
+        found, next_cursor = paging.newest(
+            context, ("organizations", searched), cursor, limit, page
+        )
     if as_json:
         items = [wire.as_json(organization) for organization in found]
-        print_json({"items": items, "next_cursor": None})
+        print_json({"items": items, "next_cursor": next_cursor})
         return
     rows = [
         (organization.id, organization.name, organization.status, when(organization.created_at))
         for organization in found
     ]
-    print_table(("ID", "Name", "Status", "Created"), rows, "No organizations.", wraps="Name")
+    print_table(("ID", "Name", "Status", "Created"), rows, "No organizations fit.", wraps="Name")
+    paging.say_if_cut(len(rows), next_cursor)
 
 
 @app.command()

@@ -1,11 +1,17 @@
 """Lists that may be longer than what is shown: a cursor for scripts, a line for people."""
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from hourpass.cli.output import say
 from hourpass.server.context import Context
+from hourpass.server.cursors import Made, made_as_json, made_from_json
+
+_T = TypeVar("_T")
+_AT_ONCE = 500
+Limit = Annotated[int, typer.Option(min=1, help="How many, newest first.")]
 
 After = Annotated[
     str | None,
@@ -26,6 +32,24 @@ def position(context: Context, wanted: object, cursor: str | None) -> Any:
 def next_cursor(context: Context, wanted: object, position: object) -> str | None:
     """The cursor that leads to a position (JSON); None, for none, when there is no more."""
     return None if position is None else context.cursors().write(_about(wanted), position)
+
+
+def newest(
+    context: Context,
+    wanted: object,
+    cursor: str | None,
+    limit: int,
+    page: Callable[[int, Made | None], tuple[list[_T], Made | None]],
+) -> tuple[list[_T], str | None]:
+    """Up to `limit` things, and the cursor that leads on; `page` reads so many before that one."""
+    found: list[_T] = []
+    more = made_from_json(position(context, wanted, cursor))
+    while len(found) < limit:
+        some, more = page(min(_AT_ONCE, limit - len(found)), more)
+        found += some
+        if more is None:
+            break
+    return found, next_cursor(context, wanted, made_as_json(more))
 
 
 def say_if_cut(shown: int, cursor: str | None) -> None:

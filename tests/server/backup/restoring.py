@@ -13,6 +13,7 @@ from support.installation import TESTER, Installation
 
 _IS_0005 = "UPDATE alembic_version SET version_num = '0005'"
 _REVERSALS = {
+    "0011": ("DROP TABLE organization_word",),
     "0010": ("ALTER TABLE api DROP COLUMN organizations",),
     "0009": ("ALTER TABLE operator_session DROP COLUMN browser",),
     "0008": ("DROP TABLE schema_version",),

@@ -10,6 +10,7 @@ from hourpass.server.clients import lifecycle, store
 from hourpass.server.clients.model import Client, Status
 from hourpass.server.clients.secrets import ClientCredential
 from hourpass.server.clients.store import ClientFilter
+from hourpass.server.db import word_index
 from hourpass.server.db.schema import usage
 from hourpass.server.organizations import store as organizations
 from hourpass.server.organizations.model import Organization
@@ -131,7 +132,7 @@ def test_those_that_expire_soon_are_found(
     organization: str | None,
 ) -> None:
     """Not the expired, not those without an end, not those that end at that very moment."""
-    monkeypatch.setattr(store, "_FEW", few)  # both ways to ask for them
+    monkeypatch.setattr(word_index, "_FEW", few)  # both ways to ask for them
     until = NOW + timedelta(days=days)
     expected = [
         each

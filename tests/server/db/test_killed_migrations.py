@@ -102,4 +102,6 @@ def test_a_killed_migration_has_changed_nothing(
         with database.read() as connection:
             words = connection.execute(text("SELECT count(*) FROM client_word WHERE word = 'erp'"))
             assert words.scalar_one() == 3
+            words = connection.execute(text("SELECT word FROM organization_word ORDER BY word"))
+            assert "default" in words.scalars().all()
     database.close()

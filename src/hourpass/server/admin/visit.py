@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from hourpass.server.admin.places import Places
 from hourpass.server.admin.render import Templates
 from hourpass.server.audit.events import SYSTEM, Origin
 from hourpass.server.catalogue.model import Catalogue
@@ -25,8 +26,6 @@ from hourpass.server.operators.sessions import sign_in
 from hourpass.server.operators.sessions.operations import Current
 from hourpass.server.operators.sessions.sign_in import SignInRefused
 from hourpass.server.operators.tokens import Token
-from hourpass.server.organizations import store as organizations
-from hourpass.server.organizations.model import Organization
 from hourpass.server.refused import Forbidden
 from hourpass.server.rights import NONE, Rights
 
@@ -73,7 +72,7 @@ class Visit:
     now: datetime
     route: str | None = None
     """The template of the path, once the page is found."""
-    _organizations: list[Organization] | None = None
+    _places: Places | None = None
 
     @property
     def context(self) -> Context:
@@ -132,30 +131,23 @@ class Visit:
     # --- what the visitor may do --------------------------------------------------------------
 
     @property
-    def organizations(self) -> list[Organization]:
-        """The organizations that the person may look at, by name."""
-        if self._organizations is None:
-            powers = self.current.powers
-            with self.database.read() as connection:
-                if powers.everywhere:
-                    found = organizations.every(connection)
-                else:
-                    found = [
-                        each
-                        for name in powers.organizations
-                        if (each := organizations.get(connection, name)) is not None
-                    ]
-            self._organizations = sorted(found, key=lambda each: (each.name.casefold(), each.id))
-        return self._organizations
+    def places(self) -> Places:
+        """The organizations that the person may look at."""
+        if self._places is None:
+            remembered = self.cookies.get(ORGANIZATION_COOKIE, "")
+            self._places = Places(self.database, self.current.powers, remembered)
+        return self._places
 
     @property
     def organization(self) -> str | None:
         """The organization that is looked at; None: all of them."""
-        powers = self.current.powers
-        chosen = self.cookies.get(ORGANIZATION_COOKIE, "")
-        if any(each.id == chosen for each in self.organizations):
-            return chosen
-        return None if powers.everywhere or not self.organizations else self.organizations[0].id
+        current = self.places.current
+        return None if current is None else current.id
+
+    @property
+    def same_place(self) -> str:
+        """The page that is this one in another organization: of one client's, the list."""
+        return f"/admin/{self.path.split('/')[2]}" if self.names else self.path
 
     @property
     def rights(self) -> Rights:

@@ -45,10 +45,8 @@ def list_(call: Reader, query: Annotated[given.Page, Query()]) -> Response:
     """Every organization of the installation."""
     before = made_from_json(call.position(_FILTERS, query.cursor))
     with call.database.read() as connection:
-        found = store.page(connection, limit=query.limit + 1, before=before)
-    shown = found[: query.limit]
-    more = (shown[-1].created_at, shown[-1].id) if len(found) > query.limit else None
-    items = [wire.as_json(organization) for organization in shown]
+        found, more = store.page(connection, limit=query.limit, before=before)
+    items = [wire.as_json(organization) for organization in found]
     return call.page(items, _FILTERS, made_as_json(more))
 
 

@@ -10,7 +10,6 @@ A deleted client is not a value: its row is gone, and only the audit trail remem
 """
 
 import re
-import unicodedata
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
@@ -25,9 +24,7 @@ MAX_NAME = 100
 MAX_DESCRIPTION = 1000
 MAX_EXPIRES_IN_DAYS = 3650
 ID_PREFIX = "m2m_"
-_MAX_SEARCHED = 8
 _CLIENT_ID = re.compile(ID_PREFIX + identifiers.FORM)
-_LETTERS = re.compile(r"[^\W_]+")
 
 
 class Status(StrEnum):
@@ -157,22 +154,6 @@ def is_client_id(text: str) -> bool:
     return _CLIENT_ID.fullmatch(text) is not None
 
 
-def words_of(name: str, client_id: str) -> frozenset[str]:
-    """What a search finds a client by: the words of its name, and its ID; case folded.
-
-    A word is what stands between blanks and also what stands between punctuation: `ERP-Sync`
-    is found by `erp-s` and by `sync`.
-    """
-    folded = _folded(name)
-    return frozenset({*folded.split(), *_LETTERS.findall(folded), client_id})
-
-
-def searched_words(text: str) -> list[str]:
-    """The beginnings of words that a search for `text` looks for: at most the eight longest."""
-    words = {word[:MAX_NAME] for word in _folded(text).split()}
-    return sorted(words, key=lambda word: (-len(word), word))[:_MAX_SEARCHED]
-
-
 def checked_name(text: str) -> str:
     """A name of 1-100 printable characters, without blanks around it; raises BadInput."""
     name = text.strip()
@@ -210,8 +191,3 @@ def expiry(days: int | None, now: datetime) -> datetime | None:
     if not 1 <= days <= MAX_EXPIRES_IN_DAYS:
         raise BadInput("expires_in_days", f"give 1 to {MAX_EXPIRES_IN_DAYS} days, or none")
     return now + timedelta(days=days)
-
-
-def _folded(text: str) -> str:
-    """Without upper and lower case; the same text however its accents are spelled."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())

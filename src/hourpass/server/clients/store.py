@@ -19,14 +19,13 @@ from sqlalchemy import (
 )
 
 from hourpass.server.audit.events import Actor
-from hourpass.server.clients.model import ID_PREFIX, Client, Status, searched_words, words_of
+from hourpass.server.clients.model import ID_PREFIX, Client, Status
 from hourpass.server.clients.secrets import ClientCredential
 from hourpass.server.db.schema import client as table
 from hourpass.server.db.schema import client_credential, client_scope, client_word, usage
+from hourpass.server.db.word_index import are_few, has_word
+from hourpass.server.words import searched_words, words_of
 
-# When at most so many clients fit, they are found by an index and sorted; when more do, the list
-# walks all clients from the newest on and looks at each, and soon has a page of those that fit.
-_FEW = 2000
 # Statements of the usual deeds are made once: to make one costs more than to execute it.
 _GET = select(table).where(table.c.client_id.in_(bindparam("client_ids", expanding=True)))
 _SCOPES = select(client_scope).where(
@@ -238,26 +237,16 @@ def _in_or(
     It says the same as `found`, written so that no time index serves it: many numbers from one
     would have to be sorted first.
     """
-    return table.c.seq.in_(found) if _are_few(connection, found) else condition
+    return table.c.seq.in_(found) if are_few(connection, found) else condition
 
 
 def _has_word(
     connection: Connection, seq: ColumnElement[int], beginning: str
 ) -> ColumnElement[bool]:
-    """A word that begins so; a prefix is a range, since words sort by their code points."""
+    """A word that begins so: what every client ID begins with is found without looking."""
     if beginning and ID_PREFIX.startswith(beginning):
         return true()
-    fits = (client_word.c.word >= beginning) & (client_word.c.word < beginning + chr(0x10FFFF))
-    found = select(client_word.c.client_seq).where(fits)
-    if _are_few(connection, found):
-        return seq.in_(found)
-    one = select(client_word.c.client_seq).where(client_word.c.client_seq == seq, fits)
-    return one.exists()
-
-
-def _are_few(connection: Connection, found: Select[int]) -> bool:
-    counted = select(func.count()).select_from(found.limit(_FEW + 1).subquery())
-    return int(connection.execute(counted).scalar_one()) <= _FEW
+    return has_word(connection, seq, client_word, beginning)
 
 
 def _with_parts(connection: Connection, rows: Sequence[Row[tuple[object, ...]]]) -> list[Client]:

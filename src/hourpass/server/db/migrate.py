@@ -18,7 +18,7 @@ from hourpass.server.db.schema import schema_version
 if TYPE_CHECKING:
     from alembic.config import Config
 
-NEWEST = "0010"
+NEWEST = "0011"
 # The oldest schema whose Hourpass can go on with a database at NEWEST: it is written into the
 # database, where an older program finds it. A migration that such a program could not live beside
 # raises it (docs/adr/0012-backup-restore-upgrade.md).

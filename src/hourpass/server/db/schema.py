@@ -214,8 +214,8 @@ signing_key = Table(
     Column("revoked_at", Moment),
 )
 
-# The words that a search finds a client by, as `clients.store` cuts and folds them. In the order
-# of their code points on both databases, so that a prefix is a range.
+# The words that a search finds a thing by, as `words.py` cuts and folds them. In the order of
+# their code points on both databases, so that a prefix is a range.
 _Word = Text().with_variant(Text(collation="C"), "postgresql")
 client_word = Table(
     "client_word",
@@ -223,6 +223,13 @@ client_word = Table(
     Column("client_seq", ForeignKey("client.seq", ondelete="CASCADE"), primary_key=True),
     Column("word", _Word, primary_key=True),
     Index(None, "word", "client_seq"),
+)
+organization_word = Table(
+    "organization_word",
+    metadata,
+    Column("organization", ForeignKey("organization.id", ondelete="CASCADE"), primary_key=True),
+    Column("word", _Word, primary_key=True),
+    Index(None, "word", "organization"),
 )
 
 # What was answered to a request with an Idempotency-Key, written with the deed itself.

@@ -11,18 +11,6 @@ from hourpass.server.operators.model import NotFound, Operator, Powers
 from hourpass.server.rights import OPERATORS_READ
 
 
-def listed(database: Database, by: Origin, organization: str | None = None) -> list[Operator]:
-    """The operators that the caller may know of, with the roles that it may know of, by address.
-
-    `organization` None: of every one, and of the installation.
-    """
-    with database.read() as connection:
-        powers = powers_of(connection, by)
-        every = store.every(connection, organization)
-    seen = (model.seen_by(powers, operator) for operator in every)
-    return [operator for operator in seen if operator is not None]
-
-
 def page(
     database: Database,
     by: Origin,
@@ -30,11 +18,12 @@ def page(
     *,
     limit: int,
     before: tuple[datetime, str] | None = None,
+    search: str = "",
 ) -> tuple[list[Operator], tuple[datetime, str] | None]:
     """Up to `limit` of them, newest first, and after whom the next page begins (None: no more).
 
-    `organization` None: of every one. Whose role the caller may not know of is left out, so a
-    page may have fewer.
+    `organization` None: of every one; `search` as in the store. Whose role the caller may not
+    know of is left out, so a page may have fewer.
     """
     with database.read() as connection:
         powers = powers_of(connection, by)
@@ -43,6 +32,7 @@ def page(
             limit=limit + 1,
             organization=organization,
             before=before,
+            search=search,
             of_installation=powers.everything or OPERATORS_READ in powers.installation,
         )
     shown = found[:limit]

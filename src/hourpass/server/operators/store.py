@@ -15,6 +15,7 @@ from hourpass.server.db.operator_schema import operator_membership as membership
 from hourpass.server.db.schema import installation, sealed_key
 from hourpass.server.db.schema import organization as organization_table
 from hourpass.server.operators.model import Operator, Role
+from hourpass.server.words import searched_words
 
 TOTP = "totp"
 
@@ -74,28 +75,27 @@ def id_of(connection: Connection, email: str) -> str | None:
     ).scalar_one_or_none()
 
 
-def every(connection: Connection, organization: str | None = None) -> list[Operator]:
-    """All operators, or those of an organization, by address."""
-    query = select(table).order_by(table.c.email)
-    if organization is not None:
-        there = select(membership.c.operator_id).where(membership.c.organization == organization)
-        query = query.where(table.c.operator_id.in_(there))
-    return _with_roles(connection, connection.execute(query).all())
-
-
 def page(
     connection: Connection,
     *,
     limit: int,
     organization: str | None = None,
     before: tuple[datetime, str] | None = None,
+    search: str = "",
     of_installation: bool = False,
 ) -> list[Operator]:
     """Up to `limit` operators with a role in any organization, or in that one, newest first.
 
+    `search` has parts of the address, all of them, or the beginning of the ID, whatever the case;
     `of_installation`: those with a role in the installation are among those of any organization.
     """
-    query = select(table)
+    query = select(table).where(
+        *(
+            table.c.email.contains(part, autoescape=True)
+            | table.c.operator_id.startswith(part, autoescape=True)
+            for part in searched_words(search)
+        )
+    )
     if organization is not None or not of_installation:
         roles = select(membership.c.operator_id).where(
             membership.c.organization.is_not(None)

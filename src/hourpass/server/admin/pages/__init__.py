@@ -14,6 +14,7 @@ from hourpass.server.admin.pages import (
     organizations,
     overview,
     passkeys,
+    places,
     scopes,
     sign_in,
 )
@@ -34,6 +35,7 @@ _PARTS = (
     operator_deeds,
     operators,
     organizations,
+    places,
     audit,
 )
 ALL = [page for part in _PARTS for page in part.router.pages]

@@ -3,6 +3,7 @@
 from starlette.responses import Response
 
 from hourpass.server.admin import refusals
+from hourpass.server.admin.places import MENU
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
 from hourpass.server.operators.credentials import store as credentials
@@ -29,14 +30,15 @@ def account(visit: Visit) -> Response:
     with visit.database.read() as connection:
         app = credentials.totp(connection, who.operator.operator_id)
         codes_left = credentials.recovery_codes_left(connection, who.operator.operator_id)
-    names = {each.id: each.name for each in visit.organizations}
-    roles = {
-        "the whole installation" if where is None else names.get(where, where): role.value
-        for where, role in who.operator.roles.items()
-    }
+    roles = sorted(who.operator.roles.items(), key=lambda each: each[0] or "")
+    names = visit.places.names(where for where, _ in roles[:MENU] if where is not None)
     return visit.page(
         "account/account.html",
-        roles=sorted(roles.items()),
+        roles=[
+            ("the whole installation" if where is None else names.get(where, where), role.value)
+            for where, role in roles[:MENU]
+        ],
+        more_roles=len(roles[MENU:]),
         app_since=None if app is None else app.confirmed_at,
         codes_left=codes_left,
         sessions=operations.live_sessions(visit.database, who.operator.operator_id),

@@ -60,7 +60,7 @@ def list_(visit: Visit) -> Response:
         older=None if cursor is None else _query({**filters, "cursor": cursor}),
         deeds=deeds,
         done="Deleted. Its audit trail stays." if visit.query.get("done") == "deleted" else "",
-        several=visit.organization is None and len(visit.organizations) > 1,
+        several=visit.organization is None and visit.places.are_several,
     )
 
 

@@ -79,7 +79,10 @@ def _days(text: str) -> int | None:
 
 def _form(visit: Visit, wrong: Exception | None = None) -> Response:
     chosen = frozenset(visit.values("scope"))
-    asks_where = visit.organization is None and len(visit.organizations) > 1
+    asks_where = visit.organization is None and visit.places.are_several
+    organization = visit.value("organization") or visit.query.get("organization") or DEFAULT
+    few = visit.places.few(CLIENTS_WRITE)
+    offered = few or visit.places.lately(CLIENTS_WRITE, DEFAULT, organization)
     return visit.page(
         "clients/new.html",
         status=200 if wrong is None else 422,
@@ -89,8 +92,10 @@ def _form(visit: Visit, wrong: Exception | None = None) -> Response:
         expires_in_days=visit.value("expires_in_days"),
         limit_per_minute=visit.value("limit_per_minute"),
         max_per_minute=MAX_PER_MINUTE,
-        organization=visit.value("organization") or DEFAULT,
         asks_where=asks_where,
+        organization=organization,
+        offered={each.id: each.name for each in offered},
+        more=few is None,
         groups=scope_choices.groups(
             visit.context.catalogue(),
             visit.rights,

@@ -13,9 +13,9 @@ from hourpass.server.admin.pages.operators import (
     INSTALLATION,
     MEANING,
     key_of,
-    may_give_in,
     name_of,
     person,
+    places_for_role,
 )
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
@@ -141,7 +141,7 @@ def _organization(visit: Visit, key: str) -> str | None:
         raise BadInput("organization", "choose where the role counts")
     if key == INSTALLATION:
         return None
-    if all(each.id != key for each in visit.organizations):
+    if visit.places.find(key) is None:
         raise Missing("there is no such organization")
     return key
 
@@ -188,35 +188,41 @@ def _done(visit: Visit, made: Invited, what: str | None) -> Response:
 
 
 def _new(visit: Visit, refused: Exception | None = None) -> Response:
+    key = _key(visit) or key_of(visit.organization)
+    places, more = places_for_role(visit, key)
     return visit.page(
         "operators/new.html",
         status=refusals.status(refused),
         fault=refusals.words(refused),
         wrong=refused.member if isinstance(refused, BadInput) else "",
-        given={
-            "email": visit.value("email"),
-            "organization": visit.value("organization") or key_of(visit.organization),
-            "role": visit.value("role"),
-        },
-        **_choices(visit),
+        given={"email": visit.value("email"), "organization": key, "role": visit.value("role")},
+        places=places,
+        more=more,
+        roles=MEANING,
     )
 
 
 def _ask_role(visit: Visit, operator: Operator, refused: Exception | None = None) -> Response:
-    key = visit.value("organization") or visit.query.get("organization", "")
+    key = _key(visit)
     held = {key_of(organization): role.value for organization, role in operator.roles.items()}
+    places, more = places_for_role(visit, key)
     return visit.page(
         "operators/role.html",
         status=refusals.status(refused),
         fault=refusals.words(refused),
         operator=operator,
         fixed=key if key in held else "",
+        where=name_of(visit, key) if key in held and key != INSTALLATION else "",
         given={"organization": key, "role": visit.value("role") or held.get(key, "")},
+        places={each: name for each, name in places.items() if each not in held},
+        more=more,
         roles=MEANING,
-        organizations={
-            k: name for k, name in may_give_in(visit).items() if k == key or k not in held
-        },
     )
+
+
+def _key(visit: Visit) -> str:
+    """The organization that a form or an address names; empty: none."""
+    return visit.value("organization") or visit.query.get("organization", "")
 
 
 def _ask_take(
@@ -266,7 +272,3 @@ def _hours(activated_at: datetime | None) -> int:
 def _what(visit: Visit, role: Role, organization: str | None) -> str:
     where = "the installation" if organization is None else name_of(visit, organization)
     return f"{role.value} of {where}"
-
-
-def _choices(visit: Visit) -> dict[str, object]:
-    return {"organizations": may_give_in(visit), "roles": MEANING}

@@ -1,10 +1,13 @@
 """Settings > Organizations: the tenants of the installation."""
 
+from urllib.parse import urlencode
+
 from starlette.responses import Response
 
 from hourpass.server.admin.refusals import words
 from hourpass.server.admin.routing import Pages
 from hourpass.server.admin.visit import Visit
+from hourpass.server.audit.events import printable
 from hourpass.server.cursors import BadCursor, made_as_json, made_from_json
 from hourpass.server.organizations import model, operations, store
 from hourpass.server.organizations.model import Organization
@@ -14,7 +17,6 @@ from hourpass.server.rights import ORGANIZATIONS_READ, ORGANIZATIONS_WRITE
 
 router = Pages()
 _PAGE = 50
-_ABOUT: dict[str, object] = {"page": "organizations"}
 _DONE = {
     "created": "Created. Add its clients, and invite somebody to look after them.",
     "renamed": "Renamed.",
@@ -45,23 +47,25 @@ _ASKS = {
 @router.get("/organizations", needs=ORGANIZATIONS_READ)
 def list_(visit: Visit) -> Response:
     """A page of organizations, newest first."""
+    search = printable(visit.query.get("search", "").strip(), 100)
+    filters = {"search": search} if search else {}
+    begin = f"/admin/organizations?{urlencode(filters)}" if filters else "/admin/organizations"
+    about: dict[str, object] = {"page": "organizations", **filters}
     cursors = visit.context.cursors()
     before = None
     if visit.query.get("cursor"):
         try:
-            before = made_from_json(cursors.read(_ABOUT, visit.query["cursor"]))
-        except BadCursor:
-            return visit.redirect("/admin/organizations")
+            before = made_from_json(cursors.read(about, visit.query["cursor"]))
+        except BadCursor:  # something else is searched now: from the beginning
+            return visit.redirect(begin)
     with visit.database.read() as connection:
-        found = store.page(connection, limit=_PAGE + 1, before=before)
-    shown = found[:_PAGE]
-    older = None
-    if len(found) > _PAGE:
-        older = cursors.write(_ABOUT, made_as_json((shown[-1].created_at, shown[-1].id)))
+        found, more = store.page(connection, limit=_PAGE, before=before, search=search)
+    cursor = None if more is None else cursors.write(about, made_as_json(more))
     return visit.page(
         "organizations/list.html",
-        organizations=shown,
-        older=older,
+        organizations=found,
+        search=search,
+        older=None if cursor is None else urlencode({**filters, "cursor": cursor}),
         first=before is None,
         done=_DONE.get(visit.query.get("done", ""), ""),
     )

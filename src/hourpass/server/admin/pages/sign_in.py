@@ -7,7 +7,7 @@ from starlette.responses import JSONResponse, Response
 from hourpass.server.admin import refusals
 from hourpass.server.admin.pages.passkeys import party_of
 from hourpass.server.admin.routing import Pages
-from hourpass.server.admin.visit import ORGANIZATION_COOKIE, Visit
+from hourpass.server.admin.visit import Visit
 from hourpass.server.operators import lifecycle
 from hourpass.server.operators.credentials import passkeys
 from hourpass.server.operators.credentials.passkeys import PasskeyRefused
@@ -100,22 +100,6 @@ def sign_out(visit: Visit) -> Response:
     """The session is over, on the server too."""
     operations.sign_out(visit.database, visit.token, visit.origin)
     return visit.end_session(visit.redirect("/admin/sign-in"))
-
-
-@router.post("/organization")
-def choose_organization(visit: Visit) -> Response:
-    """Which organization to look at; it is remembered in the browser."""
-    response, chosen = visit.go_on(), visit.value("organization")
-    response.set_cookie(
-        ORGANIZATION_COOKIE,
-        chosen if any(each.id == chosen for each in visit.organizations) else "",
-        path="/",
-        secure=visit.site.secure,
-        httponly=True,
-        samesite="lax",
-        max_age=365 * 86400,
-    )
-    return response
 
 
 @router.get("/invitation", is_open=True)

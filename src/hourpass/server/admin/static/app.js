@@ -95,8 +95,23 @@ async function openDialog(link) {
     link.closest("[popover]")?.hidePopover();
     document.querySelector(`[popovertarget="${link.closest("[popover]")?.id}"]`)?.focus();
   });
+  const field = document.getElementById(link.dataset.into);
+  if (field) dialog.addEventListener("click", (event) => pickInto(field, dialog, event));
   enhance(dialog);
   dialog.showModal();
+}
+
+// What is picked goes into the form one is at, which keeps what was typed into it.
+function pickInto(field, dialog, event) {
+  const { pick, name } = event.target.closest("[data-pick]")?.dataset ?? {};
+  if (!pick) return;
+  event.preventDefault();
+  if (![...field.options].some((option) => option.value === pick)) {
+    field.add(new Option(name, pick));
+  }
+  field.value = pick;
+  dialog.close();
+  field.focus();
 }
 
 // --- lists that follow what is typed -----------------------------------------------------------
@@ -121,7 +136,7 @@ function live(form) {
         return;
       }
       results.replaceChildren(...document.importNode(fresh, true).childNodes);
-      history.replaceState(null, "", url);
+      if (!form.closest("dialog")) history.replaceState(null, "", url);
       enhance(results);
       results.classList.remove("busy");
     } catch (fault) {
