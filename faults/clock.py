@@ -76,7 +76,10 @@ def jumps(scene: Scene) -> Iterator[Outcome]:
 def _without_times(
     fault: str, database: str, load: Load, server: Server, *, recovery: str, problem: str
 ) -> Outcome:
-    outcome = judged(fault, database, load, server, recovery=recovery, problem=problem)
+    """A management token that is not of now is refused, and its owner gets another."""
+    outcome = judged(
+        fault, database, load, server, recovery=recovery, problem=problem, ordinary=(401,)
+    )
     return replace(outcome, window=None)
 
 

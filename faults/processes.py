@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from faults import crash
 from faults.haproxy import Balancer, balancer_for
-from faults.judge import Verdict
+from faults.judge import Verdict, odd_answers
 from faults.load import Load
 from faults.outcome import Outcome
 from faults.scene import Scene, judged, serving
@@ -19,7 +19,7 @@ _TIMES = 3
 
 
 def kill_9(scene: Scene) -> Iterator[Outcome]:
-    """Server and commands killed in mid-work, many times; every second time PostgreSQL too."""
+    """The server is killed in mid-work, many times; every second time PostgreSQL too."""
     done = f"kill -9 under load, {scene.kills} times"
     with scene.sqlite() as installation:
         scene.say(f"SQLite: {done}")
@@ -38,6 +38,7 @@ def _of(verdict: Verdict, done: str, database: str) -> Outcome:
         losses=tuple(verdict.losses),
         window=verdict.window,
         recovery="restart",
+        problem=odd_answers(verdict.odd),
     )
 
 
@@ -75,6 +76,7 @@ def rolling_restart(scene: Scene) -> Iterator[Outcome]:
         )
         for each in (installation, second):
             each.environ["HOURPASS_ISSUER"] = balancer.url
+            each.environ["HOURPASS_TRUSTED_PROXIES"] = "127.0.0.1"  # by addresses deeds are found
         nodes = [stack.enter_context(serving(each)) for each in (installation, second)]
         balancer.wait_until_up()
         load = Load(installation)

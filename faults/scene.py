@@ -2,12 +2,12 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from faults import judge
-from faults.judge import Verdict
+from faults.judge import Verdict, odd_answers
 from faults.load import Load
 from faults.outcome import Outcome
 from faults.windows import Window
@@ -82,10 +82,12 @@ def judged(
     recovery: str,
     problem: str = "",
     window: Window | None = None,
+    ordinary: Collection[int] = (),
 ) -> Outcome:
     """The outcome, once the load has ended: what it was told, compared with what is there.
 
-    `window` is what the callers saw, when that is not only what they saw in the last round.
+    `window` is what the callers saw, when that is not only what they saw in the last round;
+    `ordinary` the statuses that belong to this fault, beside those that belong to any.
     """
     installation = server.installation
     verdict = Verdict()
@@ -99,5 +101,5 @@ def judged(
         losses=tuple(verdict.losses),
         window=window or load.window(),
         recovery=recovery,
-        problem=problem,
+        problem=problem or odd_answers(verdict.odd.difference(ordinary)),
     )
