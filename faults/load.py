@@ -14,12 +14,14 @@ from typing import Any
 
 from faults import journal
 from faults.windows import Window, window
+from hourpass.server.catalogue.model import INTROSPECT_PREFIX
 from hourpass.server.rights import CLIENTS_READ, CLIENTS_WRITE
 from support.installation import Installation, clean_environ
 
 _ROOT = Path(__file__).parent.parent
 _CLIENTS = 20
-_GOOD = frozenset(("jti", "done"))
+_CHECKING = 2  # threads for each kind of check
+_GOOD = frozenset(("jti", "done", "check"))
 
 
 class NotWell(Exception):
@@ -29,11 +31,15 @@ class NotWell(Exception):
 class Load:
     """The callers of one installation. Their journals are kept until somebody deletes them."""
 
-    def __init__(self, installation: Installation, *, threads: int = 8) -> None:
+    def __init__(
+        self, installation: Installation, *, threads: int = 8, with_checks: bool = False
+    ) -> None:
+        """`with_checks`: at `/verify` and `/introspect` somebody asks, too."""
         self._installation = installation
         self._threads = threads
         self.deeds = installation.folder / "deeds.jsonl"
         self.tokens = installation.folder / "tokens.jsonl"
+        self._checks = installation.folder / "checks.jsonl" if with_checks else None
         self._callers = installation.folder / "callers.json"
         self._callers.write_text(json.dumps(_new_callers(installation)))
         self._workers: list[subprocess.Popen[bytes]] = []
@@ -46,6 +52,9 @@ class Load:
         try:
             self._start("faults.deeds", self.deeds, url)
             self._start("faults.tokens", self.tokens, url, str(self._threads))
+            if self._checks is not None:
+                self._looks.append(_Look(self._checks))
+                self._start("faults.checks", self._checks, url, str(_CHECKING))
             self.wait_until_well(0.0)
             yield
         finally:
@@ -79,6 +88,17 @@ class Load:
         """What the callers for tokens saw since the load was last started."""
         return window(journal.read(self.tokens, self._looks[1].start))
 
+    def checks(self, kind: str) -> Window:
+        """What those who asked at `/verify`, or at `/introspect`, saw in that time."""
+        assert self._checks is not None
+        entries = journal.read(self._checks, self._looks[2].start)
+        return window(entry for entry in entries if entry["check"] == kind)
+
+    def deeds_failed(self) -> list[int]:
+        """Of the deeds that were not acknowledged in that time the statuses; 0: no answer."""
+        entries = journal.read(self.deeds, self._looks[0].start)
+        return [entry["status"] for entry in entries if "status" in entry]
+
     def _see_that_all_run(self) -> None:
         if any(worker.poll() is not None for worker in self._workers):
             raise NotWell(f"a process of the load ended: {self._log.read_text()[-2000:]}")
@@ -109,6 +129,7 @@ def _new_callers(installation: Installation) -> dict[str, list[Any]]:
     return {
         "deeds": new(CLIENTS_READ, CLIENTS_WRITE),
         "tokens": [new("customers:read") for _ in range(_CLIENTS)],
+        "checks": [new("customers:read"), new(f"{INTROSPECT_PREFIX}bookings")],
     }
 
 
