@@ -2,7 +2,7 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,13 +46,16 @@ class Scene:
 
     @contextlib.contextmanager
     def postgres(
-        self, folder: Path | None = None, **environ: str
+        self, folder: Path | None = None, below: Mapping[str, str] = {}
     ) -> Iterator[tuple[Installation, Cluster]]:
-        """An installation on a PostgreSQL of its own, that one's data in this folder."""
-        cluster = Cluster(folder or self.new_folder())
+        """An installation on a PostgreSQL of its own, that one's data in this folder.
+
+        `below` is put into the environment of PostgreSQL.
+        """
+        cluster = Cluster(folder or self.new_folder(), below)
         try:
             cluster.execute("create database hp")
-            made = Installation(self.new_folder(), cluster.url("hp"), environ)
+            made = Installation(self.new_folder(), cluster.url("hp"))
             made.apply_catalogue()
             try:
                 yield made, cluster
