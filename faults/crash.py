@@ -13,9 +13,10 @@ from support.postgres import Cluster
 
 
 def run(installation: Installation, rounds: int, *, cluster: Cluster | None = None) -> Verdict:
-    """Kill the server and the commands beside it in mid-work, `rounds` times.
+    """Kill the server in mid-work, `rounds` times.
 
-    With `cluster`, every second round crashes PostgreSQL as well.
+    Whoever asks goes on: how long nobody gets a token is what a crash costs. With `cluster`,
+    every second round crashes PostgreSQL as well.
     """
     verdict = Verdict()
     load = Load(installation)
@@ -29,8 +30,6 @@ def run(installation: Installation, rounds: int, *, cluster: Cluster | None = No
                 if cluster is not None and number % 2:
                     cluster.stop(signal.SIGQUIT)
                     cluster.start()
-                load.pause()
-                # Those who ask for tokens go on: how long they get none is what a crash costs.
                 server.start()
                 load.wait_until_well(0.0)
             windows.append(load.window())

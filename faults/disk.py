@@ -95,11 +95,9 @@ def read_only_sqlite(scene: Scene) -> Iterator[Outcome]:
                 _wait_for_failures(load)
                 ended = _ends(server)
                 server.stop()
-                load.pause()
                 installation.close()
                 refused = installation.command("clients", "list").status
                 disk.repair()
-                load.resume()
                 server.start()
                 load.wait_until_well()
             problem = "" if refused == 1 else f"a command on that disk ended with {refused}"

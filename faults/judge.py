@@ -16,12 +16,14 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx
 from sqlalchemy import Connection, text
 
 from faults import journal
-from faults.expected import EVENTS, Deed, Expected, replay
+from faults.deeds import origin
+from faults.expected import EVENTS, Expected, Told, replay
 from faults.windows import Window
 from support.installation import Credentials, Installation, Server
 
@@ -30,7 +32,12 @@ _CLIENTS = """
     SELECT client.client_id, version, token_generation, scope
     FROM client LEFT JOIN client_scope ON client_scope.client_seq = client.seq
 """
-_EVENTS = "SELECT event, client_id, request_id FROM audit_event WHERE event LIKE :kind"
+_EVENTS = """
+    SELECT event, client_id, actor_id, ip, detail FROM audit_event WHERE event LIKE :kind
+"""
+_ORDINARY = frozenset((0, 409, 412, 502, 503, 504))
+"""What a fault may cost: no answer, 503 from Hourpass or a balancer, and a refusal because
+an earlier deed, of which nobody knows, is under way or was done."""
 
 
 @dataclass(slots=True)
@@ -41,6 +48,8 @@ class Verdict:
     tokens: int = 0
     deeds: int = 0
     losses: list[str] = field(default_factory=list)
+    odd: set[int] = field(default_factory=set)
+    """Statuses that no fault excuses, such as 500, and 401 for a client that is good."""
     window: Window | None = None
     """What the callers saw in the worst round; None when nobody looked."""
 
@@ -60,7 +69,9 @@ class Recorded:
 
     event: str
     client_id: str
-    request_id: str | None
+    origin: str
+    generation: int = 0
+    """That of the tokens, of an event that raised it."""
 
 
 def check(
@@ -71,26 +82,43 @@ def check(
     verdict: Verdict,
 ) -> None:
     """Compare the journals with what the server does now; add to the verdict."""
-    told = replay(entry for path in deeds for entry in journal.read(path))
+    asked = [entry for path in deeds for entry in journal.read(path)]
+    answered = [entry for path in tokens for entry in journal.read(path)]
+    told = replay(asked)
+    verdict.odd |= odd([*asked, *answered])
     verdict.deeds += told.acknowledged
     verdict.losses += told.losses
     for client_id, client in told.clients.items():
         verdict.losses += _refuted_by_server(client_id, client, server)
     with installation.context.database.read() as connection:
         rows = _clients(connection)
-        events = [Recorded(*row) for row in connection.execute(text(_EVENTS), {"kind": "client.%"})]
+        events = [
+            _recorded(*row) for row in connection.execute(text(_EVENTS), {"kind": "client.%"})
+        ]
         details = connection.scalars(
             text("SELECT detail FROM audit_event WHERE event = 'token.issued'")
         )
         on_record = Counter(json.loads(detail)["jti"] for detail in details)
     verdict.losses += refuted_by_rows(told.clients, rows)
-    verdict.losses += refuted_by_events(told.deeds, events)
+    verdict.losses += revived(rows, events)
+    verdict.losses += refuted_by_events(told, events)
     verdict.losses += halves(rows, events)
-    left = [entry["jti"] for path in tokens for entry in journal.read(path) if "jti" in entry]
+    left = [entry["jti"] for entry in answered if "jti" in entry]
     verdict.tokens = len(left)
     verdict.losses += [
         f"token {jti} has {on_record[jti]} rows" for jti in left if on_record[jti] != 1
     ]
+
+
+def odd(entries: Iterable[dict[str, Any]]) -> set[int]:
+    """Of the answers in a journal, the statuses that no fault excuses."""
+    return {entry["status"] for entry in entries if "status" in entry} - _ORDINARY
+
+
+def odd_answers(statuses: Iterable[int]) -> str:
+    """What is wrong when there are any."""
+    told = ", ".join(map(str, sorted(statuses)))
+    return f"callers got answers of status {told}" if told else ""
 
 
 def _refuted_by_server(client_id: str, client: Expected, server: Server) -> Iterator[str]:
@@ -121,6 +149,11 @@ def _ask(server: Server, credentials: Credentials) -> httpx.Response:
         time.sleep(0.1)
 
 
+def _recorded(event: str, client_id: str, actor_id: str, ip: str | None, detail: str) -> Recorded:
+    generation = json.loads(detail).get("token_generation", 0)
+    return Recorded(event, client_id, origin(actor_id, ip), generation)
+
+
 def _clients(connection: Connection) -> dict[str, Row]:
     rows: dict[str, Row] = {}
     for found in connection.execute(text(_CLIENTS)):
@@ -139,21 +172,27 @@ def refuted_by_rows(clients: dict[str, Expected], rows: dict[str, Row]) -> Itera
         told = ", ".join(client.history)
         if row.scopes not in client.scopes:
             yield f"{client_id} has the scopes {sorted(row.scopes)}: {told}"
-        if row.generation < client.generation:
+
+
+def revived(rows: dict[str, Row], events: Iterable[Recorded]) -> Iterator[str]:
+    """Tokens that were revoked, as the audit trail has it, and are good again."""
+    for event in events:
+        row = rows.get(event.client_id)
+        if row is not None and row.generation < event.generation:
             yield (
-                f"{client_id} is at token generation {row.generation}, "
-                f"was told {client.generation}: {told}"
+                f"{event.client_id} is at token generation {row.generation}, "
+                f"was at {event.generation}"
             )
 
 
-def refuted_by_events(deeds: dict[str, Deed], events: Iterable[Recorded]) -> Iterator[str]:
+def refuted_by_events(told: Told, events: Iterable[Recorded]) -> Iterator[str]:
     """Deeds that have too few audit events, too many, or other ones."""
     by_deed: dict[str, list[Recorded]] = {}
     for event in events:
-        if event.request_id in deeds:
-            by_deed.setdefault(event.request_id, []).append(event)
-    for request_id, deed in deeds.items():
-        found = by_deed.get(request_id, [])
+        if event.origin in told.deeds:
+            by_deed.setdefault(event.origin, []).append(event)
+    for deed in told.deeds.values():
+        found = by_deed.get(deed.origin, [])
         is_its = all(
             event.event == EVENTS[deed.kind] and deed.client_id in ("", event.client_id)
             for event in found
@@ -164,6 +203,10 @@ def refuted_by_events(deeds: dict[str, Deed], events: Iterable[Recorded]) -> Ite
                 f"{deed.kind} of {deed.client_id or 'a new client'} should have "
                 f"{' or '.join(map(str, sorted(deed.events)))} audit events of its own, has {seen}"
             )
+    for key, requests in told.keys.items():
+        number = sum(len(by_deed.get(deed.origin, [])) for deed in requests.deeds)
+        if number not in requests.events:
+            yield f"{len(requests.deeds)} requests with the key {key} made {number} clients"
 
 
 def halves(rows: dict[str, Row], events: Iterable[Recorded]) -> Iterator[str]:

@@ -49,12 +49,14 @@ def is_whole(outcomes: Iterable[Outcome]) -> bool:
 
 _LEGEND = """
 What callers had a good answer for: *tokens*, and *deeds* (a client created, its secret rotated, its
-scopes changed, its tokens revoked; suspended, activated, deleted). *Lost* is what of that was not
-there afterwards: each client, each secret, and exactly one audit event for each token and each deed
-are looked for. *Errors* is the time from the first request that failed to the first good answer
-after the last that did; *gap* the longest time in which nobody got a token; *slowest* the answer,
-good or not, that took longest. All times are in seconds; of a fault that was caused several times
-they are the longest. Clocks that jump have none.
+scopes changed, its tokens revoked; suspended, activated, deleted), all done by a program that calls
+the management API with a token: a deed counts when its answer was 2xx, and a creation that got no
+answer is repeated with its `Idempotency-Key`. *Lost* is what of that was not there afterwards: each
+client, each secret, and exactly one audit event for each token and each deed are looked for. No
+caller may get an answer that a fault does not excuse, such as a 500. *Errors* is the time from the
+first request that failed to the first good answer after the last that did; *gap* the longest time
+in which nobody got a token; *slowest* the answer, good or not, that took longest. All times are in
+seconds; of a fault that was caused several times they are the longest. Clocks that jump have none.
 """
 
 

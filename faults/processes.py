@@ -6,9 +6,9 @@ import signal
 import time
 from collections.abc import Iterator
 
-from faults import crash
+from faults import checks, crash
 from faults.haproxy import Balancer, balancer_for
-from faults.judge import Verdict
+from faults.judge import Verdict, odd_answers
 from faults.load import Load
 from faults.outcome import Outcome
 from faults.scene import Scene, judged, serving
@@ -19,7 +19,7 @@ _TIMES = 3
 
 
 def kill_9(scene: Scene) -> Iterator[Outcome]:
-    """Server and commands killed in mid-work, many times; every second time PostgreSQL too."""
+    """The server is killed in mid-work, many times; every second time PostgreSQL too."""
     done = f"kill -9 under load, {scene.kills} times"
     with scene.sqlite() as installation:
         scene.say(f"SQLite: {done}")
@@ -38,6 +38,7 @@ def _of(verdict: Verdict, done: str, database: str) -> Outcome:
         losses=tuple(verdict.losses),
         window=verdict.window,
         recovery="restart",
+        problem=odd_answers(verdict.odd),
     )
 
 
@@ -75,24 +76,31 @@ def rolling_restart(scene: Scene) -> Iterator[Outcome]:
         )
         for each in (installation, second):
             each.environ["HOURPASS_ISSUER"] = balancer.url
+            each.environ["HOURPASS_TRUSTED_PROXIES"] = "127.0.0.1"  # by addresses deeds are found
         nodes = [stack.enter_context(serving(each)) for each in (installation, second)]
         balancer.wait_until_up()
-        load = Load(installation)
+        load = Load(installation, with_checks=True)
         with load.on(balancer.url):
             load.wait_until_well()
             for node in nodes:
                 scene.say("restarting a node")
                 _restart(node)
                 load.wait_until_well()
-        seen = load.window()
-        problem = f"{seen.failed} requests failed" if seen.failed else ""
+        seen = {kind: load.checks(kind) for kind in checks.KINDS}
+        of_deeds = load.deeds_failed()
+        failed = {
+            "token requests": load.window().failed,
+            f"deeds {sorted(set(of_deeds))}": len(of_deeds),
+            **{f"checks at /{kind}": window.failed for kind, window in seen.items()},
+        }
+        of_checks = " and ".join(f"{seen[kind].answered:,} at /{kind}" for kind in checks.KINDS)
         yield judged(
             "rolling restart of two nodes behind HAProxy (SIGTERM)",
             "PostgreSQL",
             load,
             nodes[0],
-            recovery="no request failed",
-            problem=problem,
+            recovery=f"no request failed, also of {of_checks}",
+            problem=", ".join(f"{number} {of} failed" for of, number in failed.items() if number),
         )
 
 

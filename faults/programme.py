@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults import clock, disk, floods, ha, processes
+from faults import clock, database_clock, disk, floods, ha, processes
 from faults.outcome import Outcome
 from faults.scene import Scene
 
@@ -54,6 +54,12 @@ PROGRAMME = (
         needs=("root", "mkfs.ext4"),
     ),
     Fault(name="clock", title="the clock jumps", run=clock.jumps, needs=("libfaketime",)),
+    Fault(
+        name="clock-of-database",
+        title="the database's clock jumps",
+        run=database_clock.jumps,
+        needs=("libfaketime",),
+    ),
     Fault(
         name="failover",
         title="failover of a Patroni cluster",

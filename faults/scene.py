@@ -2,12 +2,12 @@
 
 import contextlib
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from faults import judge
-from faults.judge import Verdict
+from faults.judge import Verdict, odd_answers
 from faults.load import Load
 from faults.outcome import Outcome
 from faults.windows import Window
@@ -46,13 +46,16 @@ class Scene:
 
     @contextlib.contextmanager
     def postgres(
-        self, folder: Path | None = None, **environ: str
+        self, folder: Path | None = None, below: Mapping[str, str] = {}
     ) -> Iterator[tuple[Installation, Cluster]]:
-        """An installation on a PostgreSQL of its own, that one's data in this folder."""
-        cluster = Cluster(folder or self.new_folder())
+        """An installation on a PostgreSQL of its own, that one's data in this folder.
+
+        `below` is put into the environment of PostgreSQL.
+        """
+        cluster = Cluster(folder or self.new_folder(), below)
         try:
             cluster.execute("create database hp")
-            made = Installation(self.new_folder(), cluster.url("hp"), environ)
+            made = Installation(self.new_folder(), cluster.url("hp"))
             made.apply_catalogue()
             try:
                 yield made, cluster
@@ -82,10 +85,12 @@ def judged(
     recovery: str,
     problem: str = "",
     window: Window | None = None,
+    ordinary: Collection[int] = (),
 ) -> Outcome:
     """The outcome, once the load has ended: what it was told, compared with what is there.
 
-    `window` is what the callers saw, when that is not only what they saw in the last round.
+    `window` is what the callers saw, when that is not only what they saw in the last round;
+    `ordinary` the statuses that belong to this fault, beside those that belong to any.
     """
     installation = server.installation
     verdict = Verdict()
@@ -99,5 +104,5 @@ def judged(
         losses=tuple(verdict.losses),
         window=window or load.window(),
         recovery=recovery,
-        problem=problem,
+        problem=problem or odd_answers(verdict.odd.difference(ordinary)),
     )

@@ -1,7 +1,7 @@
 """Token requests without end, each journaled once its answer is here; to be killed.
 
-`python -m faults.tokens JOURNAL URL CREDENTIALS THREADS`; credentials are JSON, a list of
-[ID, secret].
+`python -m faults.tokens JOURNAL URL CALLERS THREADS`; of the callers (JSON) it is `tokens`, a list
+of [ID, secret].
 """
 
 import base64
@@ -57,5 +57,5 @@ def main(path: Path, url: str, credentials: list[tuple[str, str]], count: int) -
 
 
 if __name__ == "__main__":
-    known = json.loads(Path(sys.argv[3]).read_text())
+    known = json.loads(Path(sys.argv[3]).read_text())["tokens"]
     main(Path(sys.argv[1]), sys.argv[2], known, int(sys.argv[4]))

@@ -24,14 +24,14 @@ class Window:
 
 
 def window(entries: Iterable[dict[str, Any]]) -> Window:
-    """Out of a journal of `faults.tokens`, in any order."""
+    """Out of a journal of `faults.tokens` or `faults.checks`, in any order."""
     good, bad, slowest = [], [], 0.0
     for entry in entries:
         slowest = max(slowest, entry["took"])
-        if "jti" in entry:
-            good.append(entry["at"])
-        else:
+        if "status" in entry:
             bad.append((entry["at"] - entry["took"], entry["at"]))
+        else:
+            good.append(entry["at"])
     good.sort()
     errors = 0.0
     if bad:

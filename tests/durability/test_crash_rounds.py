@@ -1,4 +1,4 @@
-"""`kill -9` under load: what was acknowledged is there (the long run is `python -m faults`)."""
+"""`kill -9` under load: what was acknowledged is there (the long run is `faults/run`)."""
 
 from pathlib import Path
 
@@ -9,13 +9,13 @@ from faults.load import Load, NotWell
 from support.installation import Installation, Server
 from support.postgres import Cluster
 
-ROUNDS = 5
+ROUNDS = 4
 
 
 @pytest.mark.spec("threats", "21", "Nothing acknowledged is lost (N1–N5)")
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
 def test_nothing_acknowledged_is_lost_in_a_crash(kind: str, tmp_path: Path) -> None:
-    """Clients, rotations, suspensions and tokens survive the death of server and commands."""
+    """Clients, rotations, suspensions and tokens survive the death of the server."""
     if kind == "sqlite":
         installation = Installation(tmp_path / "sqlite", f"sqlite:///{tmp_path}/hourpass.db")
         installation.apply_catalogue()
@@ -33,7 +33,7 @@ def test_nothing_acknowledged_is_lost_in_a_crash(kind: str, tmp_path: Path) -> N
 
     assert verdict.losses == []
     assert verdict.rounds == ROUNDS
-    assert verdict.tokens > 50 * ROUNDS / 5
+    assert verdict.tokens > 10 * ROUNDS
     assert verdict.deeds > ROUNDS
     assert verdict.window is not None
     assert 0 < verdict.window.gap_s < 30
@@ -49,6 +49,6 @@ def test_a_load_that_ended_by_itself_is_noticed(sqlite_installation: Installatio
             load._workers[0].kill()
             load._workers[0].wait()
             with pytest.raises(NotWell, match="a process of the load ended"):
-                load.pause()
+                load.wait_until_well()
     finally:
         server.stop()

@@ -30,6 +30,13 @@ def test_the_times_of_an_outage() -> None:
     assert seen.slowest_s == 2
 
 
+def test_checks_are_looked_at_like_tokens() -> None:
+    """Whatever was not answered with a yes has failed."""
+    seen = window([{"at": 1, "took": 0.5, "check": "verify"}, {**bad(2), "check": "verify"}])
+
+    assert (seen.answered, seen.failed) == (1, 1)
+
+
 def test_without_an_error_there_is_no_time_of_errors() -> None:
     """Nor is there a gap when nothing was asked."""
     assert window([good(1), good(1.5)]).errors_s == 0

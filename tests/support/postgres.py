@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -46,7 +46,9 @@ def _command(tool: str, *arguments: object) -> list[str]:
 class Cluster:
     """One running cluster; in memory unless told where to live."""
 
-    def __init__(self, folder: Path | None = None) -> None:
+    def __init__(self, folder: Path | None = None, environ: Mapping[str, str] = {}) -> None:
+        """`environ` is added to that of the running cluster."""
+        self._environ = {**os.environ, **environ}
         shared_memory = Path("/dev/shm")
         base = shared_memory if folder is None and shared_memory.is_dir() else folder
         self._folder = Path(tempfile.mkdtemp(prefix="hp-pg-", dir=base))
@@ -75,6 +77,7 @@ class Cluster:
                     *("-c", f"unix_socket_directories={self._folder}"),
                     *("-c", "max_connections=200"),
                 ),
+                env=self._environ,
                 start_new_session=True,
                 stdout=log,
                 stderr=log,
