@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Dialog, Error, Page, expect
 
 from hourpass.server.operators.model import Role
-from support.desk import Desk
+from support.desk import PASSWORD, Desk
 from support.installation import Credentials
 
 
@@ -44,11 +44,18 @@ def test_from_the_form_to_a_token(desk: Desk, page: Page) -> None:
     page.get_by_role("button", name="Copy secret").click()
     expect(page.get_by_role("status")).to_have_text("Copied")
     assert page.evaluate("navigator.clipboard.readText()") == secret
+    page.get_by_role("button", name="Copy all").click()
+    copied = page.evaluate("navigator.clipboard.readText()").split("\n")
+    assert copied[0] == f"HOURPASS_ISSUER={desk.server.url}"
+    assert copied[2] == f"HOURPASS_CLIENT_SECRET={secret}"
     expect(page.get_by_text("https://api.example.com")).to_be_visible()
     desk.axe()
     page.get_by_role("link", name="I have stored the secret").click()
     expect(page.get_by_text("in 90 days")).to_be_visible()
     client_id = page.url.rpartition("/")[2]
+    page.go_back()  # to the form: the page with the secret gave its place up
+    expect(page.get_by_role("heading", level=1)).to_have_text("Add Client")
+    desk.open(f"/admin/clients/{client_id}")
     answer = desk.server.token(Credentials(client_id, secret))
     assert answer.json()["scope"] == "customers:read"
 
@@ -119,9 +126,48 @@ def test_what_cannot_be_is_said_beside_what_was_typed(page: Page) -> None:
     _add(page)
 
     expect(page.get_by_role("alert")).to_contain_text("at least one scope")
+    page.get_by_label("Requests a minute").evaluate("field => field.removeAttribute('max')")
+    page.get_by_label("Requests a minute").fill("9999999")
+    page.get_by_role("checkbox", name="customers:read").check()
+    expect(page.locator("[data-chosen]")).to_have_text("1 chosen: customers:read")
+    _add(page)
+    expect(page.get_by_role("alert")).to_contain_text("Requests a minute: give 1 to 1,000,000")
+    expect(page.get_by_label("Requests a minute")).to_be_focused()
+    page.get_by_label("Requests a minute").fill("60")
+    page.get_by_role("checkbox", name="customers:read").uncheck()
+    _add(page)
     expect(page.get_by_label("Name")).to_have_value("No scopes")
     expect(page.get_by_label("Description")).to_have_value("Kept")
     expect(page.get_by_label("Requests a minute")).to_have_value("60")
+
+
+def test_what_was_typed_outlives_the_session(desk: Desk) -> None:
+    """It is there again after signing in, for the same person only."""
+    operator = desk.sign_in()
+    page = desk.open("/admin/clients/new")
+    _fill(page, name="Outlives")
+    page.get_by_label("Description").fill("Kept")
+    page.get_by_label("Expires after (days)").fill("90")
+    desk.context.clear_cookies()
+    _add(page)
+
+    expect(page.get_by_role("alert")).to_contain_text("Your session had ended")
+    page.get_by_label("E-mail").fill(operator.email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("status")).to_contain_text("What you typed is here again")
+    expect(page.get_by_label("Name")).to_have_value("Outlives")
+    expect(page.get_by_label("Description")).to_have_value("Kept")
+    expect(page.locator("#expires-on")).to_contain_text("Expires on")
+    expect(page.locator("input[name=scope]:checked")).to_have_count(1)
+
+    desk.context.clear_cookies()
+    _add(page)
+    expect(page.get_by_role("alert")).to_be_visible()
+    desk.sign_in()
+    desk.open("/admin/clients/new")
+    expect(page.get_by_label("Name")).to_have_value("")
+    expect(page.get_by_role("status")).to_have_count(0)
 
 
 def test_without_scripts_it_is_a_form(new_desk: Callable[..., Desk]) -> None:

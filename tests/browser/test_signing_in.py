@@ -68,7 +68,9 @@ def test_an_invited_person_signs_up_and_out_and_in(desk: Desk) -> None:
     """Signing out is done on the server: a copy of the cookie is worth nothing."""
     made = lifecycle.set_role(desk.database, "ben@example.com", "default", Role.ADMIN, TESTER)
     assert made.link is not None
-    page = desk.open(made.link.url(desk.server.url))
+    page = desk.open("/admin/invitation#an-older-link")
+    expect(page.get_by_role("alert")).to_be_visible()
+    page = desk.open(made.link.url(desk.server.url))  # in the same tab
     _heading(page, "Join Hourpass")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Set the password").click()
@@ -262,3 +264,6 @@ def test_the_pages_keep_nobody_out(
         page = desk.open(path)
         desk.axe()
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), path
+    if "viewport" in context:  # a short page leaves no gap below the navigation
+        page = desk.open("/admin/account/password")
+        assert page.evaluate("document.querySelector('.nav').offsetHeight") < 80

@@ -102,6 +102,7 @@ def test_what_a_person_sees_of_a_client(sqlite_installation: Installation) -> No
     assert "shown this once" in made.stderr
     assert f"POST http://localhost:{sqlite_installation.port}/token" in made.stderr
     assert "Bookings API: https://api.example.com" in made.stderr
+    assert "Billing API" not in made.stderr
     assert "old secret stopped working" in rotated.stderr
     assert "Online checks refuse its live tokens from now on" in rotated.stderr
     assert "valid for up to 1 hour" in suspended.stderr

@@ -4,9 +4,16 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import typer
 from command_outcomes import each, json_of, refusal
 
-from hourpass.client import ClientSuspended, ScopeNotGranted, WrongCredentials
+from hourpass.cli.integrator import _refuse
+from hourpass.client import (
+    ClientSuspended,
+    ScopeNotGranted,
+    ServerUnavailable,
+    WrongCredentials,
+)
 from hourpass.resource_server import Verifier
 from support.installation import Credentials, Finished, Installation, Server
 from support.token_server import METADATA, TokenServer, always
@@ -33,6 +40,17 @@ def _environ(issuer: str, credentials: Credentials) -> dict[str, str]:
         "HOURPASS_DATABASE_URL": "",
         "HOURPASS_MASTER_KEY": "",
     }
+
+
+def test_who_named_no_server_is_told_how(capsys: pytest.CaptureFixture[str]) -> None:
+    """The default is this machine, where the integrator has no server."""
+    fault = ServerUnavailable("http://localhost:8080/… cannot be reached")
+    for issuer in (None, "", "https://auth.example.com"):
+        with pytest.raises(typer.Exit):
+            _refuse(fault, issuer)
+
+    told = capsys.readouterr().err.splitlines()
+    assert ["HOURPASS_ISSUER" in line for line in told] == [True, True, False]
 
 
 @pytest.mark.spec("contract", "Command line", "the integrator's side")

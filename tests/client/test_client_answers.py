@@ -69,6 +69,15 @@ def test_refusals_are_told_apart_by_error_and_reason(
     assert len(str(caught.value).splitlines()) == 1
 
 
+def test_scopes_with_a_comma_between_them_are_told_so() -> None:
+    """As other tools take them."""
+    body = json.dumps({"error": "invalid_scope"}).encode()
+    with pytest.raises(ScopeNotGranted, match="there is a space, and no comma"):
+        read_answer(
+            Answer(status=400, headers={}, body=body), where=WHERE, scope="a:read,b:read", now=NOW
+        )
+
+
 @pytest.mark.parametrize("status", [408, 429, 500, 502, 503, 504, 599])
 def test_who_may_be_asked_again(status: int) -> None:
     """With or without JSON."""
@@ -81,6 +90,7 @@ def test_who_may_be_asked_again(status: int) -> None:
 BAD_ANSWERS: dict[str, tuple[int, object]] = {
     "not JSON": (200, b"<h1>It works</h1>"),
     "empty": (200, b""),
+    "another address of the server": (404, {"error": "not_found"}),
     "not UTF-8": (200, b"\xff\xfe\x00"),
     "deep": (200, b"[" * 60_000),
     "an array": (200, [grant_of("t")]),

@@ -57,3 +57,10 @@ def test_what_is_no_verifier_is_named(door: Callable[..., object], verifier: obj
     """As when issuer and audience are given to the door itself."""
     with pytest.raises(TypeError, match=r"verifier has to be Verifier\(issuer, audience\), not"):
         door(verifier)
+
+
+@pytest.mark.parametrize("algorithms", [[], ["HS256"], ["ES256", "none"]])
+def test_an_algorithm_that_does_not_serve_is_named(algorithms: list[str]) -> None:
+    """With those that do."""
+    with pytest.raises(ValueError, match="algorithms: name some of ES256, RS256, EdDSA"):
+        Verifier(ISSUER, AUDIENCE, algorithms=algorithms)

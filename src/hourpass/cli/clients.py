@@ -71,7 +71,7 @@ def create(
             print_json({**shown, "client_secret": made.secret.reveal()})
         else:
             _print_with_secret(made)
-            _say_where(context)
+            _say_where(context, made.client)
 
 
 @app.command("list")
@@ -300,11 +300,10 @@ def _print_with_secret(made: WithSecret) -> None:
     say("The secret is shown this once. Store it now; if it is lost, rotate it.")
 
 
-def _say_where(context: Context) -> None:
-    settings = context.settings
-    say(f"Token endpoint: POST {settings.issuer}/token")
+def _say_where(context: Context, client: Client) -> None:
+    say(f"Token endpoint: POST {context.settings.issuer}/token")
     for api in context.catalogue().apis:
-        if not api.retired:
+        if any(scope.name in client.scopes for scope in api.scopes):
             say(f"{api.name}: {api.base_url}")
 
 

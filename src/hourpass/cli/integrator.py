@@ -9,10 +9,14 @@ import typer
 
 from hourpass.cli import api_call
 from hourpass.cli.output import USAGE, AsJson, print_json, refuse, say
-from hourpass.client import BadConfiguration, TokenError, TokenSource
+from hourpass.client import BadConfiguration, ServerUnavailable, TokenError, TokenSource
 
+LOCAL = "http://localhost:8080"
 Issuer = Annotated[
-    str, typer.Option(envvar="HOURPASS_ISSUER", help="The Hourpass server's base URL.")
+    str | None,
+    typer.Option(
+        envvar="HOURPASS_ISSUER", help=f"The Hourpass server's base URL. Default: {LOCAL}"
+    ),
 ]
 Scopes = Annotated[list[str] | None, typer.Option(help="Ask for this scope only; repeat.")]
 Resource = Annotated[str | None, typer.Option(help="Ask for a token for this API.")]
@@ -31,7 +35,7 @@ AllowHttp = Annotated[
 
 
 def token(
-    issuer: Issuer = "http://localhost:8080",
+    issuer: Issuer = None,
     scope: Scopes = None,
     resource: Resource = None,
     credentials: Credentials = None,
@@ -48,7 +52,7 @@ def token(
     try:
         held = source.current()
     except TokenError as fault:
-        _refuse(fault)
+        _refuse(fault, issuer)
     if as_json:
         members = {
             "access_token": held.access_token,
@@ -61,8 +65,8 @@ def token(
 
 
 def call(
-    method: Annotated[str, typer.Argument(help="GET, POST, …")],
-    url: Annotated[str, typer.Argument(help="The address to call.")],
+    method: Annotated[str, typer.Argument(metavar="METHOD", help="GET, POST, …")],
+    url: Annotated[str, typer.Argument(metavar="URL", help="The address to call.")],
     header: Annotated[
         list[str] | None, typer.Option("--header", "-H", help="'Name: value'; repeat.")
     ] = None,
@@ -70,7 +74,7 @@ def call(
         str | None,
         typer.Option("--data", "-d", help="The body; @FILE reads a file, @- standard input."),
     ] = None,
-    issuer: Issuer = "http://localhost:8080",
+    issuer: Issuer = None,
     scope: Scopes = None,
     resource: Resource = None,
     credentials: Credentials = None,
@@ -95,7 +99,7 @@ def call(
     try:
         exchange = api_call.send(request, source, timeout_s=timeout)
     except TokenError as fault:
-        _refuse(fault)
+        _refuse(fault, issuer)
     except api_call.ApiUnreachable as fault:
         refuse(str(fault))
     if verbose:
@@ -107,7 +111,7 @@ def call(
 
 
 def _source(
-    issuer: str,
+    issuer: str | None,
     scope: list[str] | None,
     resource: str | None,
     credentials: Path | None,
@@ -116,7 +120,7 @@ def _source(
 ) -> TokenSource:
     try:
         return TokenSource(
-            issuer=issuer,
+            issuer=issuer or LOCAL,
             credentials_file=credentials,
             scope=scope,
             resource=resource,
@@ -125,10 +129,12 @@ def _source(
             allow_http=allow_http,
         )
     except BadConfiguration as fault:
-        _refuse(fault)
+        _refuse(fault, issuer)
 
 
-def _refuse(fault: TokenError) -> NoReturn:
+def _refuse(fault: TokenError, issuer: str | None) -> NoReturn:
+    if not issuer and isinstance(fault, ServerUnavailable) and fault.status is None:
+        refuse(f"{fault}. Is the server elsewhere? Set HOURPASS_ISSUER to its address")
     refuse(str(fault), USAGE if isinstance(fault, BadConfiguration) else 1)
 
 

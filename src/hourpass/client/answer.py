@@ -89,9 +89,10 @@ def read_answer(answer: Answer, *, where: str, scope: str | None, now: datetime)
                 f"{where} answered 200 {fault}: check that it is a token endpoint", status=status
             ) from None
     error = _word(members.get("error"))
-    if error is None:
+    if error is None or status == 404:
+        what = "" if status == 404 else " without an OAuth error"
         raise BadAnswer(
-            f"{where} answered {status} without an OAuth error: check that it is a token endpoint",
+            f"{where} answered {status}{what}: check that it is a token endpoint",
             status=status,
         )
     raise _refusal(error, _word(members.get("reason")), status, scope)
@@ -133,6 +134,8 @@ def granted(members: Mapping[str, object]) -> Granted:
 def _refusal(error: str, reason: str | None, status: int, scope: str | None) -> TokenError:
     if error == "invalid_scope":
         asked = "" if scope is None else f" (asked: {scope[:_SHOWN]})"
+        if scope is not None and "," in scope:
+            asked += "; between two scopes there is a space, and no comma"
         return ScopeNotGranted(
             f"{ScopeNotGranted.advice}{asked}", error=error, reason=reason, status=status
         )

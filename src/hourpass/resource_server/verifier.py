@@ -65,9 +65,10 @@ class Verifier:
             raise ValueError(
                 f"audience is the identifier of the API in the catalogue, and not {audience!r}"
             )
-        allowed = frozenset(Algorithm(name) for name in algorithms)
-        if not allowed:
-            raise ValueError(f"no algorithm is allowed: name some of {', '.join(Algorithm)}")
+        named = frozenset(algorithms)
+        allowed = frozenset(each for each in Algorithm if each in named)
+        if not allowed or allowed != named:
+            raise ValueError(f"algorithms: name some of {', '.join(Algorithm)}, and no others")
         if not max_stale_s >= 0:
             raise ValueError("max_stale_s is no number of seconds")
         self.issuer = issuer

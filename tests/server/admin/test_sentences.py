@@ -56,6 +56,10 @@ def _event(name: str, /, *, client: str | None = "CRM sync", **detail: object) -
             _event("audit.pruned", client=None, before="2026-01-01T00:00:00.000000Z", events=1200),
             "ana@example.com removed 1,200 audit events: all from before 2026-01-01",
         ),
+        (
+            _event("operator.invited", client=None, step="set-up link made"),
+            "ana@example.com made the set-up link",
+        ),
         (_event("token.issued", scope="a:read"), "CRM sync got a token for a:read"),
         (
             _event("token.refused", reason="wrong_secret", count=1200),

@@ -209,7 +209,11 @@ def _same_session(visit: Visit) -> None:
 
 
 def _to_sign_in(visit: Visit) -> Response:
-    if visit.method != "GET" or visit.path in ("/admin", "/admin/"):
+    if visit.method != "GET":
+        form, _, _ = find(ALL, "GET", visit.path)
+        back = quote(visit.path, safe="/") if form else ""
+        return visit.redirect(f"/admin/sign-in?ended=1&next={back}")
+    if visit.path in ("/admin", "/admin/"):
         return visit.redirect("/admin/sign-in")
     query = "&".join(f"{quote(k)}={quote(v)}" for k, v in visit.query.items())
     wanted = visit.path + (f"?{query}" if query else "")

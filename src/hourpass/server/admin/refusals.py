@@ -3,6 +3,15 @@
 from hourpass.server.operators.sessions.sign_in import SignInRefused, TooManyFailures
 from hourpass.server.refused import BadInput, Conflict, Forbidden, Missing, Stale
 
+_LABELS = {
+    "name": "Name",
+    "description": "Description",
+    "expires_in_days": "Expires after (days)",
+    "limit_per_minute": "Requests a minute",
+    "email": "E-mail",
+    "password": "Password",
+    "id": "ID",
+}
 NOT_PROVEN = (SignInRefused, TooManyFailures)
 """What `Visit.prove_again` raises for a person; TooBusy is a page of its own."""
 
@@ -13,7 +22,10 @@ def words(refused: Exception | None) -> str:
         return ""
     if isinstance(refused, SignInRefused):
         return "That did not prove that it is you. Look at the password and the code again."
-    return sentence(refused.problem if isinstance(refused, BadInput) else str(refused))
+    if isinstance(refused, BadInput):
+        label = _LABELS.get(refused.member)
+        return sentence(f"{label}: {refused.problem}" if label else refused.problem)
+    return sentence(str(refused))
 
 
 def sentence(text: str) -> str:

@@ -24,12 +24,16 @@ class Choice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """The scopes of one API; `note` says what is special about them."""
+    """The scopes of one API; `note` says what is special about them.
+
+    `is_built_in`: of no API in the catalogue, but Hourpass's own.
+    """
 
     key: str
     name: str
     choices: tuple[Choice, ...]
     note: str = ""
+    is_built_in: bool = False
 
 
 def groups(
@@ -89,6 +93,7 @@ def groups(
             name="Checking tokens online",
             choices=tuple(blind),
             note="For an API that asks Hourpass about each token.",
+            is_built_in=True,
         )
     )
     found.append(
@@ -97,6 +102,7 @@ def groups(
             name="Hourpass itself",
             choices=tuple(management),
             note="Only for programs that manage API clients: a token for these must be asked for.",
+            is_built_in=True,
         )
     )
     return [group for group in found if group.choices]

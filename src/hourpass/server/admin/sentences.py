@@ -141,6 +141,11 @@ def _pruned(event: StoredEvent) -> Sentence:
     )
 
 
+def _invited(event: StoredEvent) -> Sentence:
+    deed = f"invited {_text(event, 'email')}" if _text(event, "email") else "made the set-up link"
+    return Sentence(actor=event.actor.name, deed=deed)
+
+
 def _signed_up(event: StoredEvent) -> Sentence:
     email = _text(event, "email")
     more = f" as {email}" if email and email != event.actor.name else ""
@@ -210,7 +215,7 @@ _SENTENCES: dict[str, Callable[[StoredEvent], Sentence]] = {
     "organization.updated": _about_organization("renamed an organization to"),
     "organization.suspended": _about_organization("suspended the organization"),
     "organization.activated": _about_organization("re-activated the organization"),
-    "operator.invited": _about_person("invited"),
+    "operator.invited": _invited,
     "operator.created": _signed_up,
     "operator.updated": _person_updated,
     "operator.removed": _about_person("removed"),

@@ -56,5 +56,8 @@ def _shown(visit: Visit, made: WithSecret, title: str, *, is_new: bool) -> Respo
         apis=apis,
         token_url=token_url,
         snippets=snippets(token_url),
-        env=f"HOURPASS_CLIENT_ID={client.client_id}\nHOURPASS_CLIENT_SECRET=",
+        env=(
+            f"HOURPASS_ISSUER={visit.context.settings.issuer}\n"
+            f"HOURPASS_CLIENT_ID={client.client_id}\nHOURPASS_CLIENT_SECRET="
+        ),
     )

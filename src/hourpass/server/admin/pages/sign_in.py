@@ -142,6 +142,7 @@ def _sign_in(visit: Visit, refused: Exception | None = None) -> Response:
         fault=_words(refused),
         email=visit.value("email"),
         next=visit.value("next") or visit.query.get("next", ""),
+        ended=refused is None and "ended" in visit.query,
         passkeys=visit.site.party is not None,
     )
 

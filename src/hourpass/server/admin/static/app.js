@@ -71,10 +71,15 @@ function moveInMenu(event) {
 // --- dialogs: the page that asks, shown above the page one is on --------------------------------
 
 async function openDialog(link) {
-  const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
-  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-  const ask = page.querySelector(".ask");
-  if (!answer.ok || !ask) {
+  let ask = null;
+  try {
+    const answer = await fetch(link.href, { headers: { Accept: "text/html" } });
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    if (answer.ok) ask = page.querySelector(".ask");
+  } catch {
+    // The server is away: the browser's own page says so.
+  }
+  if (!ask) {
     location.href = link.href;
     return;
   }
@@ -180,7 +185,12 @@ function secret(box) {
     if ("secretCopy" in event.target.dataset) kept = true;
   });
   for (const done of document.querySelectorAll("[data-stored]")) {
-    done.addEventListener("click", () => (kept = true));
+    done.addEventListener("click", (event) => {
+      kept = true;
+      // In the history the page gives its place up: going back to it would show nothing.
+      event.preventDefault();
+      location.replace(done.href);
+    });
   }
 }
 
@@ -207,6 +217,13 @@ function scopes(set) {
       set.dispatchEvent(new Event("change"));
     });
   }
+  const hint = set.querySelector("[data-chosen]");
+  const say = () => {
+    const chosen = [...set.querySelectorAll("input[name=scope]:checked")].map((box) => box.value);
+    hint.textContent = chosen.length ? `${chosen.length} chosen: ${chosen.join(", ")}` : "";
+  };
+  set.addEventListener("change", say);
+  say();
 }
 
 function expiry(input) {
@@ -231,6 +248,42 @@ function link(form) {
   history.replaceState(null, "", location.pathname);
   form.elements.token.value = token;
   form.requestSubmit();
+}
+
+// --- what was typed into a form that was not done ----------------------------------------------
+
+// The session had ended, or the database was away: it waits in this tab for the form's page.
+const TYPED = "hourpass-typed";
+const person = () => document.querySelector(".person")?.textContent;
+
+function fields(form) {
+  return [...form.elements].filter((each) => each.name && each.type !== "hidden");
+}
+
+function keep(form) {
+  const typed = fields(form)
+    .filter((field) => field.type !== "checkbox" || field.checked)
+    .map((field) => [field.name, field.value]);
+  sessionStorage.setItem(TYPED, JSON.stringify({ to: form.action, by: person(), typed }));
+}
+
+function giveBack() {
+  const kept = JSON.parse(sessionStorage.getItem(TYPED));
+  if (!kept || !person()) return; // a page on the way, such as that of signing in
+  sessionStorage.removeItem(TYPED);
+  const form = document.querySelector("form[data-keep]");
+  // A form that comes back with a word about what is wrong has everything already.
+  if (form?.action !== kept.to || person() !== kept.by || form.matches("[role=alert] ~ *")) return;
+  for (const field of fields(form)) {
+    const values = kept.typed.filter(([name]) => name === field.name).map(([, value]) => value);
+    if (field.type === "checkbox") field.checked = values.includes(field.value);
+    else if (values.length) field.value = values[0];
+  }
+  const note = document.createElement("div");
+  note.className = "note good space";
+  note.setAttribute("role", "status");
+  form.before(note);
+  note.textContent = "What you typed is here again. Look it over and send it.";
 }
 
 // --- everything, for a page or a part of one ---------------------------------------------------
@@ -263,12 +316,21 @@ document.addEventListener("change", (event) => {
 // One click is one deed; after a download one is still here, and may want another.
 document.addEventListener("submit", (event) => {
   if (event.target.method !== "post" || "download" in event.target.dataset) return;
+  if ("keep" in event.target.dataset) keep(event.target);
   for (const button of event.target.querySelectorAll("button:not([type=button])")) {
     setTimeout(() => (button.disabled = true));
   }
+});
+// Another link in the same tab: the browser loads nothing when only what is behind the # differs.
+addEventListener("hashchange", () => {
+  const form = document.querySelector("form[data-link]");
+  if (form) link(form);
 });
 // A page from the back-forward cache may show what is no longer so.
 addEventListener("pageshow", (event) => {
   if (event.persisted) location.reload();
 });
+giveBack();
 enhance(document);
+document.querySelector("[aria-invalid=true]")?.focus();
+document.querySelector(".nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
