@@ -31,6 +31,33 @@ run()
 """
 AT_ONCE = 160  # four seconds of work
 
+# A server that is so busy with other callers that each turn of its event loop takes a while.
+BUSY = """
+import asyncio, time
+from hourpass.cli.main import run
+from hourpass.server import http_server
+
+class Busy(http_server._Server):
+    async def startup(self, sockets=None):
+        await super().startup(sockets)
+        loop = asyncio.get_running_loop()
+        def turn():
+            time.sleep(0.03)
+            loop.call_soon(turn)
+        turn()
+http_server._Server = Busy
+run()
+"""
+NEW = 300
+
+
+@pytest.fixture
+def busy(sqlite_installation: Installation) -> Iterator[Server]:
+    """Such a server."""
+    running = Server(sqlite_installation, program=(sys.executable, "-c", BUSY))
+    yield running
+    running.stop()
+
 
 @pytest.fixture
 def slow(installation: Installation) -> Iterator[Server]:
@@ -75,3 +102,20 @@ def test_an_overloaded_token_endpoint_sheds_and_goes_on(slow: Server) -> None:
     assert all(b"\r\nretry-after: 1\r\n" in head for head, _ in refused)
     assert max(served) < 3.0  # a second's wait, two commits, and a busy machine
     assert slow.token(client).status_code == 200
+
+
+def test_new_callers_of_a_busy_server_are_let_in_together(busy: Server) -> None:
+    """Not one in a turn of the event loop: the last of them would wait for nine seconds."""
+
+    async def main() -> list[int]:
+        held = [await floods.connect(busy.installation.port, number) for number in range(NEW)]
+        for _, writer in held:
+            writer.write(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        try:
+            async with asyncio.timeout(NEW * 0.03 / 2):
+                return await asyncio.gather(*(floods.answer(reader) for reader, _ in held))
+        finally:
+            for _, writer in held:
+                writer.close()
+
+    assert asyncio.run(main()) == [200] * NEW

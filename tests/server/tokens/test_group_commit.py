@@ -3,6 +3,7 @@
 import asyncio
 import json
 import threading
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -322,3 +323,36 @@ def test_an_outcome_decided_before_joining_is_only_recorded(installation: Instal
     assert asyncio.run(main()) == refused
     (event,) = installation.events(event="token.refused")
     assert (event["request_id"], event["ip"]) == ("r-x", "192.0.2.9")
+
+
+@pytest.mark.parametrize("sign_for_s", [0.025, 60.0])
+def test_a_batch_is_signed_for_a_moment_at_a_time(
+    installation: Installation, monkeypatch: pytest.MonkeyPatch, sign_for_s: float
+) -> None:
+    """Whoever else the event loop serves has a turn meanwhile, and no more turns than that take:
+    each is long when thousands ask.
+    """
+    monkeypatch.setattr(commit, "_SIGN_FOR_S", sign_for_s)
+    made = installation.create_client("customers:read")
+    turn, signed_in = 0, []
+
+    def slowly(outcome: Issued) -> Issued:
+        time.sleep(0.005)
+        signed_in.append(turn)
+        return outcome
+
+    async def main() -> list[Any]:
+        nonlocal turn
+        async with commits(installation, sign=slowly) as loop:
+            async with asyncio.TaskGroup() as group:
+                asked = group.create_task(all_at_once(loop, [asking(made) for _ in range(100)]))
+                while not asked.done():
+                    turn += 1
+                    await asyncio.sleep(0)
+            return asked.result()
+
+    outcomes = asyncio.run(main())
+
+    assert len(tokens(outcomes)) == 100
+    turns = len(set(signed_in))
+    assert turns == 1 if sign_for_s == 60.0 else turns >= 100 / 6

@@ -39,7 +39,7 @@ MAX_WAITING = 10_000
 USAGE_EVERY_S = 5.0
 FAILURES_TO_TELL = 3
 _USAGE_ROWS = 500
-_SIGN_AT_ONCE = 64
+_SIGN_FOR_S = 0.025
 
 _log = logging.getLogger(__name__)
 
@@ -351,9 +351,15 @@ class CommitLoop(Generic[Signed]):
         return late
 
     def _deliver(self, batch: list[_Waiter], outcomes: Sequence[Outcome | Exception]) -> None:
-        """Sign and wake, some at a time: RSA would keep the loop from all else for too long."""
-        now, later = slice(_SIGN_AT_ONCE), slice(_SIGN_AT_ONCE, None)
-        for (_, future, _), outcome in zip(batch[now], outcomes[now], strict=True):
+        """Sign and wake, for a moment at a time: with RSA a batch would keep the loop from all else
+        for a fifth of a second. What is left then waits for one turn of the loop, and a turn takes
+        long when thousands ask at once.
+        """
+        until = time.monotonic() + _SIGN_FOR_S
+        for done, ((_, future, _), outcome) in enumerate(zip(batch, outcomes, strict=True)):
+            if time.monotonic() > until:
+                self._loop.call_soon(self._deliver, batch[done:], outcomes[done:])
+                return
             if future.done():
                 continue  # the caller went away, or the budget was spent
             if isinstance(outcome, Exception):
@@ -367,8 +373,6 @@ class CommitLoop(Generic[Signed]):
                     of = {"request_id": outcome.request_id}
                     _log.exception("a token could not be signed", extra=of)
                     future.set_exception(ServerError(detail=type(fault).__name__))
-        if batch[later]:
-            self._loop.call_soon(self._deliver, batch[later], outcomes[later])
 
 
 def _let_others_in() -> None:
