@@ -22,9 +22,9 @@ DRAIN_S = 2.0  # a balancer that asks /readyz every second notices in time
 GRACE_S = 10
 BACKLOG = 4096
 # uvloop accepts one connection of each socket in a turn of the loop. While thousands ask, a turn
-# takes tenths of a second, and of a thousand callers the last would wait for three: so it gets the
-# same socket so many times.
-_ACCEPTED_AT_ONCE = 64
+# takes tens of milliseconds, and of a thousand callers the last would wait for three seconds: so
+# it gets the same socket so many times. Each is a file.
+_ACCEPTED_AT_ONCE = 16
 _GC_THRESHOLDS = (20_000, 50, 100)  # rarer looks at what is young: requests leave few cycles
 
 
@@ -128,5 +128,6 @@ def run(
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     BoundedProtocol.every.most = max(FEWEST, min(MOST, files_allowed() - KEPT_BACK))
+    listener.setblocking(False)  # or its copies would make it block, in other workers as well
     more = [listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1)]
     _Server(config, ends_on, on_stop).run(sockets=[listener, *more])

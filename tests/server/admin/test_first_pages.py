@@ -44,10 +44,10 @@ def test_without_an_api_add_client_says_what_comes_first(tmp_path: Path) -> None
 def test_a_form_whose_session_has_ended_is_said_to_be_undone(installation: Installation) -> None:
     """And signing in leads back to it, where it has a page."""
     form = _ask(installation, "POST", "/admin/clients/new", data={"name": "CRM sync"})
-    switch = _ask(installation, "POST", "/admin/organization", data={"organization": "acme"})
+    ended = _ask(installation, "POST", "/admin/audit/export", data={"format": "csv"})
 
     assert form.headers["location"] == "/admin/sign-in?ended=1&next=/admin/clients/new"
-    assert switch.headers["location"] == "/admin/sign-in?ended=1&next="
+    assert ended.headers["location"] == "/admin/sign-in?ended=1&next="
     page = _ask(installation, "GET", form.headers["location"]).text
     assert "what you sent was not done" in page
     assert 'name="next" value="/admin/clients/new"' in page
