@@ -128,6 +128,6 @@ def run(
     gc.freeze()
     gc.set_threshold(*_GC_THRESHOLDS)
     BoundedProtocol.every.most = max(FEWEST, min(MOST, files_allowed() - KEPT_BACK))
-    listener.setblocking(False)  # or its copies would make it block, in other workers as well
+    listener.settimeout(0)  # or its copies would make it block, in other workers as well
     more = [listener.dup() for _ in range(_ACCEPTED_AT_ONCE - 1)]
     _Server(config, ends_on, on_stop).run(sockets=[listener, *more])
