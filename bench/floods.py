@@ -31,6 +31,7 @@ WRONG_PER_SECOND = 200
 IDLE = 10_000
 CONNECTIONS = (1, 8)
 CROWDS = (128, 2_000, 8_000)
+_SETTLES_IN_S = 5.0  # what a crowd that is gone had asked for is answered first
 HEALTHZ = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -132,6 +133,7 @@ def overload(running: Contestant, credentials: Path, *, rounds: int, seconds: in
     found: dict[int, list[Measured]] = {each: [] for each in CROWDS}
     for _ in range(rounds):
         for connections, taken in found.items():
+            time.sleep(_SETTLES_IN_S)
             taken.append(_tokens(running, credentials, connections, seconds))
     return [
         Crowd(

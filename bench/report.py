@@ -48,8 +48,7 @@ _FLOODS = (
     "and flooded in turns. The tokens are those of 10,000 other clients, asked for as fast as they "
     "come, from wrk; the server on one core, wrk and the flood on the other. Every kind of flood "
     "comes from the same machine, from one or several of its addresses. *Connections that ask "
-    "without a pause*: from one Python process, which minds no `Retry-After`; a token's time is as "
-    "that process saw it."
+    "without a pause*: from wrk, which minds no `Retry-After`; p99 is of all answers."
 )
 _TERMS = (
     "*Ceiling*: the same HTTP server, parsing, ES256 signature and answer, with no storage at "
